@@ -76,7 +76,7 @@ Address Prefix::network() const noexcept {
   for (std::size_t i = first; i < 16; ++i) {
     const int kept = int{length} - static_cast<int>((i - first) * 8);
     if (kept >= 8) continue;
-    n.bytes[i] = kept <= 0 ? 0 : static_cast<std::uint8_t>(n.bytes[i] & (0xff << (8 - kept)));
+    n.bytes[i] = kept <= 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(n.bytes[i] & (0xff << (8 - kept)));
   }
   return n;
 }
