@@ -14,9 +14,10 @@ import subprocess
 import sys
 import time
 
+import child
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000  # <linux/sched.h>
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class LabError(Exception):
@@ -31,23 +32,6 @@ def run(*argv, check=True):
     return done
 
 
-def die_with_parent():
-    """For `preexec_fn`: the child gets SIGKILL when the thread that started it ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def stop_on_signals():
-    """Ctrl-C, TERM and HUP unwind the stack, so that every `with` closes what it opened."""
-
-    def unwind(number, _frame):
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(each, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the clean-up
-        raise SystemExit(128 + number)
-
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, unwind)
-
-
 def enter_private():
     """Returns in a child that is process 1 of a private world; the caller itself waits there and exits as it did."""
     if os.geteuid() != 0:
@@ -58,16 +42,16 @@ def enter_private():
     # Held back until the handlers below stand, so that none is lost.
     held = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, held)
-    child = os.fork()
-    if child != 0:
+    pid = os.fork()
+    if pid != 0:
         for each in held:
             # A terminal sends Ctrl-C to both; the child takes the first and ignores the rest.
-            signal.signal(each, lambda number, _frame: os.kill(child, number))
+            signal.signal(each, lambda number, _frame: os.kill(pid, number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
-        _, status = os.waitpid(child, 0)
+        _, status = os.waitpid(pid, 0)
         os._exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
-    die_with_parent()
-    stop_on_signals()
+    child.die_with_parent()
+    child.stop_on_signals()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
     run("mount", "--make-rprivate", "/")
     run("mount", "-t", "proc", "proc", "/proc")

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+import child
+
 from . import net
 
 VIP4, VIP6 = "203.0.113.10", "2001:db8:100::10"
@@ -74,7 +76,7 @@ class Site(contextlib.ExitStack):
         with open(self.path(log), "ab") as output:
             process = subprocess.Popen(
                 self.namespace(namespace).exec_argv(*argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True, preexec_fn=None if self.keep else net.die_with_parent, **options)
+                start_new_session=True, preexec_fn=None if self.keep else child.die_with_parent, **options)
         self.processes.append(process)
         return process
 
@@ -205,3 +207,27 @@ http {{
   }}
 }}
 """
+
+
+def service(name, port, protocol, members, backend_port, vips=(VIP4, VIP6)):
+    """A service's YAML. `members` are (Backend, weight); each stands in it with both its addresses."""
+    vip_lines = ", ".join(f"{{address: \"{vip}\", port: {port}}}" for vip in vips)
+    lines = "".join(f"      - {{address: \"{address}\", port: {backend_port}, weight: {weight}}}\n"
+                    for backend, weight in members for address in (backend.address4, backend.address6)
+                    if any((":" in vip) == (":" in address) for vip in vips))
+    return (f"  - name: {name}\n    vips: [{vip_lines}]\n    protocol: {protocol}\n    mode: dnat\n"
+            f"    scheduler: maglev\n    backends:\n{lines}")
+
+
+def services(members):
+    """The three services of the site: web (HTTP), dns and the upload sink, all by the same members."""
+    return (service("web", 80, "tcp", members, WEB_PORT) + service("dns", 53, "udp", members, DNS_PORT) +
+            service("sink", 9000, "tcp", members, SINK_PORT))
+
+
+def worst_deviation(answers, members):
+    """How far the worst backend's share of the answers is from its weight's, relative: 0.1 is 10 % off."""
+    total, weights = answers.total(), sum(weight for _, weight in members)
+    if total == 0 or set(answers) - {backend.name for backend, weight in members if weight > 0}:
+        return float("inf")
+    return max(abs(answers[backend.name] / total / (weight / weights) - 1) for backend, weight in members if weight > 0)

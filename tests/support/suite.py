@@ -1,0 +1,161 @@
+"""What scripts/test does after scripts/setup: build, unit tiers, scenarios, sanitizers; then one line with the count."""
+
+import argparse
+import collections
+import fcntl
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+import child
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+# -O1 and line tables alone: the sanitized build takes half the time of -O2 -g, and its tests run as fast.
+SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Ddebug=false",
+            "-Dcpp_args=-g1 -fno-omit-frame-pointer", "-Dbenchmarks=false"]
+SANITIZE_ENVIRONMENT = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
+                        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+
+
+class Count:
+    def __init__(self):
+        self.passed = 0
+        self.skipped = []
+        self.failed = []
+
+    def line(self):
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {len(self.failed)} failed{skipped}"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def main():
+    arguments = parse_arguments()
+    child.stop_on_signals()
+    os.chdir(ROOT)
+    tiers = [tier for tier in ("unit", "scenario", "sanitize") if getattr(arguments, tier)]
+    tiers = tiers or ["unit", "scenario", "sanitize"]
+    count = Count()
+    began = time.monotonic()
+    for tier in tiers:
+        {"unit": unit, "scenario": scenario, "sanitize": sanitize}[tier](count, arguments)
+    for name in count.skipped:
+        say(f"skipped: {name}")
+    for name in count.failed:
+        say(f"failed: {name}")
+    say(f"took {time.monotonic() - began:.0f} s")
+    say(count.line())
+    return 1 if count.failed or not count.passed else 0
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="scripts/test", description="Builds Weir and runs its tests. Without a tier: all.")
+    parser.add_argument("--unit", action="store_true", help="everything meson runs: unit, path and pcap tests")
+    parser.add_argument("--scenario", action="store_true", help="real traffic between network namespaces (root or sudo)")
+    parser.add_argument("--sanitize", action="store_true", help="the unit tier again under ASan and UBSan")
+    parser.add_argument("--werror", action="store_true", help="a compiler warning is an error")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these scenarios, or these meson tests")
+    return parser.parse_args()
+
+
+def unit(count, arguments):
+    meson_tests(count, "build", "unit", [f"-Dwerror={str(arguments.werror).lower()}"], {}, arguments.names)
+
+
+def sanitize(count, arguments):
+    # Warnings are the plain build's to judge: g++ gives false ones when it instruments.
+    meson_tests(count, "build-asan", "sanitized", ["-Dwerror=false", *SANITIZE], SANITIZE_ENVIRONMENT, arguments.names)
+
+
+def meson_tests(count, directory, title, options, environment, names):
+    say(f"== {title}: building in {directory}/")
+    if child.run(["scripts/build", "--in", directory, "--", *options]) != 0:
+        count.failed.append(f"{title}: the build")
+        return
+    say(f"== {title}: running")
+    with open(directory) as lock:  # as scripts/build does: one run at a time in one build directory
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        tests = json.loads(subprocess.check_output(["meson", "introspect", "--tests", directory]))
+        for stale in glob.glob(f"{directory}/*.xml"):
+            os.unlink(stale)
+        log = f"{directory}/meson-logs/testlog.json"
+        if os.path.exists(log):
+            os.unlink(log)
+        slower = ["--timeout-multiplier", "5"] if environment else []
+        child.run(["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", *slower, *names],
+                  env={**os.environ, **environment})
+        count_meson(count, directory, title, tests, log)
+
+
+def count_meson(count, directory, title, tests, log):
+    """Adds gtest cases one by one, any other test as one; a program that failed without a failed case is one too."""
+    protocols = {test["name"]: test["protocol"] for test in tests}
+    results = {}
+    if os.path.exists(log):
+        with open(log, encoding="utf-8") as lines:
+            results = {entry["name"].split(" / ")[-1]: entry["result"] for entry in map(json.loads, lines)}
+    if not results:
+        count.failed.append(f"{title}: meson ran no test")
+    for name, result in results.items():
+        cases = f"{directory}/{name}.xml"
+        failed = []
+        if protocols.get(name) == "gtest" and os.path.exists(cases):
+            passed, failed, skipped = count_gtest(cases)
+            count.passed += passed
+            count.failed += [f"{title}: {name}: {case}" for case in failed]
+            count.skipped += [f"{title}: {name}: {case}" for case in skipped]
+        elif result == "OK":
+            count.passed += 1
+        elif result == "SKIP":
+            count.skipped.append(f"{title}: {name}")
+        if result not in ("OK", "SKIP") and not failed:
+            count.failed.append(f"{title}: {name} ({result.lower()})")
+
+
+def count_gtest(file):
+    passed, failed, skipped = 0, [], []
+    for case in xml.etree.ElementTree.parse(file).iter("testcase"):
+        name = f"{case.get('classname')}.{case.get('name')}"
+        if case.find("failure") is not None:
+            failed.append(name)
+        elif case.find("skipped") is not None or case.get("result") == "skipped" or case.get("status") == "notrun":
+            skipped.append(name)
+        else:
+            passed += 1
+    return passed, failed, skipped
+
+
+def scenario(count, arguments):
+    say("== scenario: building in build/")
+    if child.run(["scripts/build", "weir"]) != 0:
+        count.failed.append("scenario: the build")
+        return
+    say("== scenario: running")
+    kinds = collections.Counter()
+    lines = {"FAIL": count.failed, "SKIP": count.skipped}
+
+    def on_line(line):
+        print(line, end="", flush=True)
+        if found := re.match(r"(PASS|FAIL|SKIP) (.*)", line):
+            kinds[found[1]] += 1
+            if found[1] in lines:
+                lines[found[1]].append(f"scenario: {found[2]}")
+
+    sudo = [] if os.geteuid() == 0 else ["sudo", "--"]
+    code = child.run([*sudo, sys.executable, "tests/scenario/run.py", *arguments.names], on_line=on_line,
+                     own_group=not sudo)
+    count.passed += kinds["PASS"]
+    if code != 0 and not kinds["FAIL"]:
+        count.failed.append(f"scenario: the runner exited {code}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
