@@ -1,0 +1,207 @@
+#include "config/yaml.h"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <istream>
+#include <streambuf>
+
+#include "config/text.h"
+
+namespace weir::config {
+
+namespace {
+
+/// Thrown through yaml-cpp to stop it; caught in parse_yaml(). Reported already.
+struct Stop {};
+
+/// An istream's source over bytes that stay where they are.
+class TextBuffer : public std::streambuf {
+ public:
+  explicit TextBuffer(std::string_view text) {
+    char* begin = const_cast<char*>(text.data());  // setg() wants it so; nothing writes
+    setg(begin, begin, begin + text.size());
+  }
+};
+
+/// Turns yaml-cpp's marks, which count bytes from 0, into places that count characters from 1. Marks come nearly in
+/// order, so it remembers the last one and counts on from there: a line of a megabyte is counted once.
+class Places {
+ public:
+  explicit Places(std::string_view text) : text_(text) {}
+
+  Where operator()(const YAML::Mark& mark) {
+    if (mark.is_null() || mark.line < 0 || mark.column < 0) return {1, 1};
+    const auto line = static_cast<std::uint32_t>(mark.line) + 1;
+    const auto position = std::min(static_cast<std::size_t>(mark.pos), text_.size());
+    const auto column = std::min(static_cast<std::size_t>(mark.column), position);
+    if (line != last_.line || position < position_) {
+      last_ = {line, 1};
+      position_ = position - column;
+    }
+    last_.column += static_cast<std::uint32_t>(count_characters(text_.substr(position_, position - position_)));
+    position_ = position;
+    return last_;
+  }
+
+ private:
+  std::string_view text_;
+  Where last_;
+  std::size_t position_ = 0;
+};
+
+class Builder : public YAML::EventHandler {
+ public:
+  Builder(std::string_view text, Problems& problems) : text_(text), places_(text), problems_(problems) {
+    tree_.nodes.reserve(text.size() / 8 + 16);  // a backend takes about 8 bytes a node; untouched pages cost nothing
+  }
+
+  Tree take() { return std::move(tree_); }
+  Where place(const YAML::Mark& mark) { return places_(mark); }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (tree_.nodes.empty()) return;
+    problems_.error(
+        places_(mark),
+        "the file goes on after its document has ended; keep one document, without '---' or text behind it");
+    throw Stop{};
+  }
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const std::string_view written = null_text(mark);
+    Node& n = add(written.empty() ? place_of_nothing(mark) : places_(mark), NodeKind::kEmpty, mark, "", anchor);
+    n.text = written;
+    ended();
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    const Node& n = add(places_(mark), NodeKind::kRefused, mark, "", 0);
+    problems_.error(n.where, "aliases (*name) are not supported; write the value out");
+    ended();
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    Node& n = add(places_(mark), NodeKind::kScalar, mark, tag, anchor);
+    n.quoted = tag == "!";
+    n.text = view_of(mark, n.quoted, value);
+    ended();
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(NodeKind::kSequence, mark, tag, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(NodeKind::kMap, mark, tag, anchor);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Open {
+    std::size_t index;
+    bool at_value = false;  // a map that has its key and waits for the value
+    Where last;             // last child that began; for a value that is nothing
+  };
+
+  /// yaml-cpp gives an explicit tag's text, "!" for a quoted or block scalar and "?" for anything else; but "!" may be
+  /// written out too, and then the node begins with it.
+  Node& add(Where where, NodeKind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    const bool is_tagged = (!tag.empty() && tag != "!" && tag != "?") || (!tag.empty() && character_at(mark) == '!');
+    if (is_tagged) problems_.error(where, "tags (!name) are not supported; remove it");
+    if (anchor != 0)
+      problems_.error(where, "anchors (&name) are not supported; remove it and write the value where it is needed");
+    if (tree_.nodes.size() >= UINT32_MAX / 2) throw Stop{};  // 64 MiB of text cannot get here
+    tree_.nodes.push_back({.where = where, .kind = kind});
+    if (!open_.empty()) {
+      if (!open_.back().at_value) open_.back().last = where;
+    }
+    return tree_.nodes.back();
+  }
+
+  void open(NodeKind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    add(places_(mark), kind, mark, tag, anchor);
+    if (open_.size() == kMostDepth) {
+      problems_.error(tree_.nodes.back().where, "nested deeper than {} levels; weir.yaml needs fewer than 10",
+                      kMostDepth);
+      throw Stop{};
+    }
+    open_.push_back({.index = tree_.nodes.size() - 1, .last = tree_.nodes.back().where});
+  }
+  void close() {
+    Node& n = tree_.nodes[open_.back().index];
+    n.size = static_cast<std::uint32_t>(tree_.nodes.size() - open_.back().index);
+    open_.pop_back();
+    ended();
+  }
+  void ended() {
+    if (!open_.empty() && tree_.nodes[open_.back().index].kind == NodeKind::kMap)
+      open_.back().at_value = !open_.back().at_value;
+  }
+
+  char character_at(const YAML::Mark& mark) const {
+    return static_cast<std::size_t>(mark.pos) < text_.size() ? text_[static_cast<std::size_t>(mark.pos)] : '\0';
+  }
+  /// What stands for null at `mark`; "" if nothing is written: then the mark is at whatever comes next.
+  std::string_view null_text(const YAML::Mark& mark) const {
+    const auto at = std::min(static_cast<std::size_t>(mark.pos), text_.size());
+    for (const std::string_view word : {"~", "null", "Null", "NULL"})
+      if (text_.substr(at, word.size()) == word && is_end_of_value(at + word.size()))
+        return text_.substr(at, word.size());
+    return {};
+  }
+  /// "a:\nnull: 1" has nothing for a, and yaml-cpp's mark for that nothing is at the key `null`.
+  bool is_end_of_value(std::size_t at) const {
+    const auto after = std::min(text_.find_first_not_of(' ', at), text_.size());
+    return after == text_.size() || (text_[after] == '#' && after > at) ||
+           std::string_view("\t\r\n,]}").contains(text_[after]);
+  }
+  Where place_of_nothing(const YAML::Mark& mark) { return open_.empty() ? places_(mark) : open_.back().last; }
+
+  std::string_view view_of(const YAML::Mark& mark, bool quoted, const std::string& value) {
+    const auto at = std::min(static_cast<std::size_t>(mark.pos) + (quoted ? 1 : 0), text_.size());
+    if (text_.substr(at, value.size()) == value) return text_.substr(at, value.size());
+    return tree_.unquoted.emplace_back(value);
+  }
+
+  std::string_view text_;
+  Places places_;
+  Problems& problems_;
+  Tree tree_;
+  std::vector<Open> open_;
+};
+
+}  // namespace
+
+std::optional<Tree> parse_yaml(std::string_view text, Problems& problems) {
+  if (text.size() > kMostBytes) {
+    problems.error({}, "the file is larger than {} MiB; split off what is not Weir's", kMostBytes >> 20);
+    return std::nullopt;
+  }
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // a byte order mark
+  if (!check_text(text, problems)) return std::nullopt;
+
+  Builder builder(text, problems);
+  try {
+    TextBuffer buffer(text);
+    std::istream stream(&buffer);
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (const Stop&) {
+    return std::nullopt;
+  } catch (const YAML::Exception& e) {
+    problems.error(builder.place(e.mark),
+                   "not valid YAML: {}; look at indentation, colons, quotes and brackets here and just above", e.msg);
+    return std::nullopt;
+  }
+  Tree tree = builder.take();
+  if (tree.nodes.empty() || tree.root().kind == NodeKind::kEmpty) {
+    problems.error({1, 1}, "the file is empty; examples/first-light.yaml is a start");
+    return std::nullopt;
+  }
+  return tree;
+}
+
+}  // namespace weir::config
