@@ -30,7 +30,8 @@ class Weir:
         self.file = site.write(f"{name}.yaml", yaml)
 
     def __enter__(self):
-        self.start()
+        if not self.is_running():
+            self.start()
         return self
 
     def __exit__(self, *_):
@@ -66,6 +67,9 @@ class Weir:
             code = None
         return code, time.monotonic() - began
 
+    def wait(self):
+        return self._process.wait()
+
     def is_running(self):
         return self._process is not None and self._process.poll() is None
 
@@ -86,6 +90,10 @@ class Weir:
 
     def show(self, noun):
         return json.loads(self.say("show", noun, "-o", "json"))
+
+    def yaml(self):
+        with open(self.file, encoding="utf-8") as file:
+            return file.read()
 
     def reload(self, yaml):
         """Writes the file as an editor would, whole, then `weir reload`."""

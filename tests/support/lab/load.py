@@ -10,11 +10,13 @@ import http.client
 import json
 import os
 import socket
+import struct
 import subprocess
 import threading
 import time
 
 TIMEOUT_S = 10
+REFUSED = "refused"  # a RST to a SYN, or ICMP port unreachable
 
 
 class Tally:
@@ -57,22 +59,58 @@ def _in_threads(namespace, count, threads, work):
     return total
 
 
-def requests(namespace, address, port, count, threads=8):
-    """`count` HTTP requests, a connection each."""
-    question = f"GET / HTTP/1.1\r\nHost: {_host(address)}\r\nConnection: close\r\n\r\n".encode()
+def requests(namespace, address, port, count, threads=8, first_source_port=None):
+    """`count` HTTP requests, a connection each. With `first_source_port`, request i comes from that port + i, and
+    the tally's `by_port` maps each to the name that answered.
+    """
+    by_port = {}
 
     def work(tally, indices):
-        for _ in indices:
-            try:
-                tally.answers[_one_request(address, port, question)] += 1
-            except (OSError, ValueError) as error:
-                tally.failures[_reason(error)] += 1
+        for index in indices:
+            source_port = 0 if first_source_port is None else first_source_port + index
+            if name := _count_request(tally, address, port, source_port):
+                by_port[source_port] = name
 
-    return _in_threads(namespace, count, threads, work)
+    total = _in_threads(namespace, count, threads, work)
+    total.by_port = by_port
+    return total
 
 
-def _one_request(address, port, question):
-    with socket.create_connection((address, port), TIMEOUT_S) as connection:
+class Requests:
+    """Requests one after another, a connection each, until `stop()`, which returns their tally."""
+
+    def __init__(self, namespace, address, port):
+        self._stop = threading.Event()
+        self._tally = Tally()
+
+        def work():
+            with namespace.entered():
+                while not self._stop.is_set():
+                    _count_request(self._tally, address, port)
+
+        self._thread = threading.Thread(target=work, daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join()
+        return self._tally
+
+
+def _count_request(tally, address, port, source_port=0):
+    """One request; counts it and returns the backend's name, or None if it failed."""
+    try:
+        name = _one_request(address, port, source_port)
+    except (OSError, ValueError) as error:
+        tally.failures[_reason(error)] += 1
+        return None
+    tally.answers[name] += 1
+    return name
+
+
+def _one_request(address, port, source_port):
+    question = f"GET / HTTP/1.1\r\nHost: {host(address)}\r\nConnection: close\r\n\r\n".encode()
+    with socket.create_connection((address, port), TIMEOUT_S, ("", source_port)) as connection:
         connection.sendall(question)
         answer = b""
         while piece := connection.recv(4096):
@@ -83,11 +121,13 @@ def _one_request(address, port, question):
     return body.decode().strip()
 
 
-def _host(address):
+def host(address):
     return f"[{address}]" if ":" in address else address
 
 
 def _reason(error):
+    if isinstance(error, ConnectionRefusedError):
+        return REFUSED
     return "timeout" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
 
 
@@ -134,6 +174,35 @@ def _txt(answer):
     return answer[start + 1 : start + 1 + answer[start]].decode()
 
 
+def echoes(namespace, address, count):
+    """ICMP echo requests; returns how many were answered, each within a second."""
+    six = ":" in address
+    family, protocol, request, reply = ((socket.AF_INET6, socket.IPPROTO_ICMPV6, 128, 129) if six else
+                                        (socket.AF_INET, socket.IPPROTO_ICMP, 8, 0))
+    answered = 0
+    with namespace.entered(), socket.socket(family, socket.SOCK_RAW, protocol) as client:
+        client.settimeout(0.2)
+        client.connect((address, 0))  # from here on it receives what this address sends, and nothing else
+        for sequence in range(count):
+            message = struct.pack("!BBHHH", request, 0, 0, os.getpid() & 0xffff, sequence) + b"weir" * 14
+            # For ICMPv6 the kernel computes the checksum (RFC 3542 part 3.1).
+            client.send(message if six else message[:2] + _internet_checksum(message) + message[4:])
+            deadline = time.monotonic() + 1
+            while time.monotonic() < deadline:
+                with contextlib.suppress(TimeoutError):
+                    answer = client.recv(4096)[0 if six else 20 :]  # IPv4 comes with its header
+                    if answer[0] == reply and answer[4:] == message[4:]:
+                        answered += 1
+                        break
+    return answered
+
+
+def _internet_checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return struct.pack("!H", ~(total + (total >> 16)) & 0xffff)
+
+
 class KeepAlive:
     """Connections that stay open and ask for the backend's name now and then; each must always hear the same one."""
 
@@ -167,10 +236,14 @@ class KeepAlive:
         connection.request("GET", "/")
         return connection.getresponse().read().decode().strip()
 
-    def ask_all(self):
+    def _run(self):
+        while not self._stop.wait(self._pause_s):
+            self._ask_all()
+
+    def _ask_all(self):
         for index, connection in enumerate(self._connections):
             if connection is None:
-                continue
+                continue  # counted when it was lost
             try:
                 name = self._ask(connection)
                 self.answered += 1
@@ -179,10 +252,6 @@ class KeepAlive:
                 self.failures[_reason(error)] += 1
                 self._connections[index] = None
                 connection.close()
-
-    def _run(self):
-        while not self._stop.wait(self._pause_s):
-            self.ask_all()
 
 
 _WRK_REPORT = """
@@ -217,15 +286,18 @@ class Wrk:
         return counted
 
 
-def download(namespace, address, port, path):
-    """SHA-256 and length of what an HTTP GET brings."""
+def download(namespace, address, port, path, bytes_a_second=None):
+    """SHA-256 and length of what an HTTP GET brings; with a rate, it takes its time."""
     digest, length = hashlib.sha256(), 0
     with namespace.entered(), contextlib.closing(http.client.HTTPConnection(address, port, timeout=60)) as connection:
         connection.request("GET", path)
         answer = connection.getresponse()
+        began = time.monotonic()
         while piece := answer.read(1 << 16):
             digest.update(piece)
             length += len(piece)
+            if bytes_a_second:
+                time.sleep(max(0, began + length / bytes_a_second - time.monotonic()))
     return digest.hexdigest(), length
 
 
@@ -248,15 +320,3 @@ def random_file(path, length):
             digest.update(piece)
             length -= len(piece)
     return digest.hexdigest()
-
-
-def wait_for_answer(namespace, address, port, wait_s=10):
-    """Returns when one request succeeds; raises its last error."""
-    deadline = time.monotonic() + wait_s
-    while True:
-        tally = requests(namespace, address, port, 1, threads=1)
-        if not tally.failed:
-            return
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"http://{_host(address)}:{port}/ does not answer: {tally.why()}")
-        time.sleep(0.1)

@@ -63,6 +63,10 @@ class Site(contextlib.ExitStack):
     def namespace(self, name):
         return self._namespaces[name]
 
+    def members(self, weights):
+        """(Backend, weight) for pairs of backend number and weight."""
+        return [(self.backends[number - 1], weight) for number, weight in weights]
+
     def path(self, name):
         return os.path.join(self.directory, name)
 

@@ -1,0 +1,67 @@
+"""Runs the scenarios: `run.py [NAME...]`; `run.py --list` names them. One line for every check, PASS or FAIL.
+
+A scenario is a function of a Report. It builds its own lab (tests/support/lab), so it can be run alone and changes
+nothing for the next one. The whole run happens in a private world (lab/net.py) and leaves nothing behind.
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+sys.path.insert(0, os.path.join(ROOT, "tests/support"))
+
+import life
+import reload
+import start
+import trace
+import traffic
+from lab import net
+from scenario import Report, Skipped
+
+SCENARIOS = {f"{module.__name__}.{function.__name__}": function
+             for module in (start, trace, traffic, reload, life) for function in module.SCENARIOS}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--weir", default=os.path.join(ROOT, "build/control/weir"), help="the program to test")
+    parser.add_argument("names", nargs="*", help="beginnings of names; none: all")
+    arguments = parser.parse_args()
+    chosen = [name for name in SCENARIOS if not arguments.names or name.startswith(tuple(arguments.names))]
+    if arguments.list:
+        print("\n".join(chosen))
+        return 0
+    if not chosen:
+        net.fail(f"no scenario begins with {' or '.join(arguments.names)}")
+        return 2
+    try:
+        net.enter_private()
+    except net.LabError as error:
+        net.fail(f"scenarios: {error}")
+        return 4
+    report = Report(arguments.weir)
+    for name in chosen:
+        run_one(report, name)
+    return 1 if report.failed else 0
+
+
+def run_one(report, name):
+    net.say(f"-- {name}")
+    report.begin(name)
+    began = time.monotonic()
+    try:
+        SCENARIOS[name](report)
+    except Skipped as why:
+        report.skip(str(why))
+    except Exception as error:  # whatever it is, it is this scenario's failure and not the end of the run
+        traceback.print_exc(file=sys.stdout)
+        report.check("runs to its end", False, why=f"{type(error).__name__}: {error}")
+    net.say(f"   {time.monotonic() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
