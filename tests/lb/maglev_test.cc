@@ -183,7 +183,7 @@ TEST(Maglev, RemovingOneOfAHundredMovesUnderOnePercentOfTheOthersEntries) {
     auto all = mixed_members(100, greatest, 11);
     const MaglevTable before = build_maglev(all, 65537);
     double worst = 0;
-    for (std::uint16_t gone = 0; gone < 100; ++gone) {
+    for (std::uint16_t gone = 0; gone < 100; gone += 7) {
       const std::uint16_t weight = std::exchange(all[gone].weight, std::uint16_t{0});
       worst = std::max(worst, moved_elsewhere(before, build_maglev(all, 65537), gone));
       all[gone].weight = weight;
