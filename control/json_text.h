@@ -1,0 +1,12 @@
+// JSON texts that more than one place makes, for those who need no JSON library otherwise.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace weir::control {
+
+/// {"error": "sentence"}, the body of every refusal.
+[[nodiscard]] std::string error_json(std::string_view sentence);
+
+}  // namespace weir::control

@@ -1,0 +1,16 @@
+// What systemd is told (Type=notify; sd_notify(3)). Each does nothing where NOTIFY_SOCKET is not set.
+#pragma once
+
+#include <string_view>
+
+namespace weir::control {
+
+/// READY=1, at the end of start and of every reload, with what `systemctl status` shows.
+void notify_ready(std::string_view status);
+/// RELOADING=1 with MONOTONIC_USEC, as the reload begins; notify_ready() ends it, also when the file was refused.
+void notify_reloading();
+void notify_stopping();
+/// STATUS=... alone.
+void notify_status(std::string_view status);
+
+}  // namespace weir::control
