@@ -1,0 +1,405 @@
+#include "control/cli.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <functional>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "control/check.h"
+#include "control/completion.h"
+#include "control/daemon.h"
+#include "control/endpoint.h"
+#include "control/http_client.h"
+#include "control/show.h"
+#include "control/table.h"
+#include "control/trace.h"
+#include "control/url.h"
+#include "control/version.h"
+
+namespace weir::control {
+
+namespace {
+
+namespace json = boost::json;
+
+/// A little over the daemon's own limit, so that its sentence arrives rather than ours.
+constexpr auto kReplyTimeout = std::chrono::seconds(35);
+
+/// Commands that the design has and this version has not.
+constexpr std::array<std::string_view, 9> kLaterCommands{"diff",   "drain",   "enable",  "flush", "top",
+                                                         "import", "capture", "ipvsadm", "schema"};
+
+class Program {
+ public:
+  Program(std::ostream& out, std::ostream& err) : out_(out), err_(err) {}
+
+  int main(int argc, const char* const* argv);
+
+ private:
+  // Each describes one command to the parser and says what it does.
+  void add_run();
+  void add_check();
+  void add_reload();
+  void add_show();
+  void add_trace();
+  void add_keygen();
+  void add_version();
+  void add_completion();
+  void add_later_commands();
+  bool names_a_command(int argc, const char* const* argv);
+
+  CLI::App* add(const std::string& name, const std::string& help, const std::string& example,
+                std::function<int()> does);
+  void add_socket(CLI::App& command);
+  void add_output(CLI::App& command);
+
+  int reload();
+  int show(std::string_view noun);
+  int trace();
+  int trace_daemon(const TraceRequest& request);
+  int keygen();
+  int print_trace(const json::value& answer);
+  std::optional<HttpReply> ask(const std::string& method, const std::string& target, int& exit_code);
+  int refused(const HttpReply& reply);
+  int usage(std::string_view sentence);
+
+  std::ostream& out_;
+  std::ostream& err_;
+  CLI::App app_{"Weir, a layer-4 load balancer for bare metal, on DPDK.", "weir"};
+  std::function<int()> action_;
+
+  // What the options said.
+  std::string socket_ = "/run/weir/weir.sock";
+  std::vector<std::string> files_;
+  std::string file_;
+  std::string output_ = "table";
+  Query filters_;
+  std::string protocol_, source_, destination_, interface_, shell_;
+  bool mid_stream_ = false;
+  bool host_ = false;
+};
+
+int Program::main(int argc, const char* const* argv) {
+  app_.set_version_flag("--version", fmt::format("weir {}", version()));
+  app_.require_subcommand(1);
+  app_.footer(
+      "Exit codes: 0 done, 1 refused, 2 usage, 3 cannot reach the daemon, 4 the environment refused.\n"
+      "`weir COMMAND --help` tells more about each.");
+  add_run();
+  add_check();
+  add_reload();
+  add_show();
+  add_trace();
+  add_keygen();
+  add_version();
+  add_completion();
+  add_later_commands();
+  if (!names_a_command(argc, argv)) return kExitUsage;
+  try {
+    app_.parse(argc, argv);
+    return action_();
+  } catch (const CLI::ParseError& e) {
+    return app_.exit(e, out_, err_) == 0 ? kExitDone : kExitUsage;
+  }
+}
+
+CLI::App* Program::add(const std::string& name, const std::string& help, const std::string& example,
+                       std::function<int()> does) {
+  CLI::App* command = app_.add_subcommand(name, help);
+  command->footer("Example: " + example);
+  command->callback([this, does = std::move(does)] { action_ = does; });
+  return command;
+}
+
+void Program::add_socket(CLI::App& command) {
+  command.add_option("--socket", socket_, "the daemon's control socket")->type_name("PATH")->capture_default_str();
+}
+
+void Program::add_output(CLI::App& command) {
+  command.add_option("-o,--output", output_, "table, for people; json, as docs/api.md has it")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+}
+
+void Program::add_run() {
+  CLI::App* command = add("run", "run in the foreground, until SIGTERM or SIGINT; SIGHUP reloads",
+                          "weir run -c /etc/weir/weir.yaml", [this] {
+                            const bool has_socket = app_.get_subcommand("run")->count("--socket") > 0;
+                            return run_daemon({file_, has_socket ? std::optional(socket_) : std::nullopt});
+                          });
+  command->add_option("-c,--config", file_, "the configuration")->required()->type_name("FILE");
+  command->add_option("--socket", socket_, "control socket, instead of the file's control.socket")->type_name("PATH");
+}
+
+void Program::add_check() {
+  CLI::App* command =
+      add("check", "check configuration files: exit 0, or 1 with every problem as file:line:column: message",
+          "weir check -c weir.yaml", [this] {
+            if (host_) return usage("weir check --host: not in this version");
+            if (files_.empty()) return usage("weir check: give a file with -c");
+            return check_files(files_, out_, err_) ? kExitDone : kExitRefused;
+          });
+  command->add_option("-c,--config", files_, "one file or several")->type_name("FILE");
+  command->add_flag("--host", host_)->group("");
+  command->add_option("--socket", socket_)->group("");  // each command takes it; this one asks no daemon
+}
+
+void Program::add_reload() {
+  CLI::App* command = add("reload", "read the configuration again (same as SIGHUP) and print the generation that runs",
+                          "weir reload", [this] { return reload(); });
+  add_socket(*command);
+}
+
+void Program::add_show() {
+  CLI::App* show_command = app_.add_subcommand("show", "list what the running daemon knows");
+  show_command->require_subcommand(1);
+  show_command->footer("Example: weir show flows --service web -o json");
+  for (const Noun& noun : nouns()) {
+    CLI::App* command = show_command->add_subcommand(std::string(noun.name), std::string(noun.help));
+    command->footer("Example: " + std::string(noun.example));
+    command->callback([this, name = noun.name] { action_ = [this, name] { return show(name); }; });
+    add_output(*command);
+    add_socket(*command);
+    for (const std::string_view filter : noun.filters) {
+      const std::string key(filter);
+      const char* type = key == "service"    ? "NAME"
+                         : key == "protocol" ? "tcp|udp"
+                         : key == "client"   ? "ADDRESS"
+                                             : "ADDRESS:PORT";
+      command
+          ->add_option_function<std::string>(
+              "--" + key, [this, key](const std::string& value) { filters_[key] = value; }, "only of this " + key)
+          ->type_name(type);
+    }
+  }
+}
+
+void Program::add_trace() {
+  CLI::App* command = add(
+      "trace", "tell what would happen to a packet, step by step, and why; sends nothing. Exits 0 whatever the verdict",
+      "weir trace tcp 192.0.2.7:40000 203.0.113.10:80 -c weir.yaml", [this] { return trace(); });
+  command->add_option("protocol", protocol_, "tcp or udp")->required()->type_name("PROTOCOL");
+  command->add_option("source", source_, "the client, 192.0.2.7:40000 or [2001:db8::7]:40000")
+      ->required()
+      ->type_name("ADDRESS:PORT");
+  command->add_option("destination", destination_, "the VIP, 203.0.113.10:80")->required()->type_name("ADDRESS:PORT");
+  command->add_flag("--mid-stream", mid_stream_, "a TCP ACK of a connection under way, instead of a SYN");
+  command
+      ->add_option("--interface", interface_,
+                   "where the packet comes in (default: where the route to its source points)")
+      ->type_name("NAME");
+  command->add_option("-c,--config", file_, "ask this file instead of the running daemon")->type_name("FILE");
+  add_output(*command);
+  add_socket(*command);
+}
+
+void Program::add_keygen() {
+  CLI::App* command = add("keygen", "print a random hash_key (32 hex digits); give all boxes of a group the same one",
+                          "weir keygen", [this] { return keygen(); });
+  command->add_option("--socket", socket_)->group("");
+}
+
+void Program::add_version() {
+  CLI::App* command = add("version", "print the version", "weir version", [this] {
+    out_ << "weir " << version() << '\n';
+    return kExitDone;
+  });
+  command->add_option("--socket", socket_)->group("");
+}
+
+void Program::add_completion() {
+  CLI::App* command = add("completion", "print a completion script for bash or zsh",
+                          "weir completion bash > /usr/share/bash-completion/completions/weir", [this] {
+                            std::vector<std::string> commands;
+                            for (const CLI::App* c : app_.get_subcommands([](const CLI::App*) { return true; }))
+                              if (!c->get_group().empty()) commands.push_back(c->get_name());
+                            out_ << completion_script(shell_, commands);
+                            return kExitDone;
+                          });
+  command->add_option("shell", shell_, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
+}
+
+void Program::add_later_commands() {
+  for (const std::string_view name : kLaterCommands) {
+    CLI::App* command = app_.add_subcommand(std::string(name))->group("")->prefix_command();
+    command->set_help_flag();
+    command->callback(
+        [this, name] { action_ = [this, name] { return usage(fmt::format("weir {}: not in this version", name)); }; });
+  }
+}
+
+/// The parser itself would only say that a command is missing.
+bool Program::names_a_command(int argc, const char* const* argv) {
+  CLI::App* within = &app_;
+  for (int i = 1; i < argc && argv[i][0] != '-' && !within->get_subcommands({}).empty(); ++i) {
+    const std::string name = argv[i];
+    const auto named = within->get_subcommands([&name](const CLI::App* c) { return c->get_name() == name; });
+    if (named.empty()) {
+      err_ << fmt::format("weir: there is no \"{}\" here; `{} --help` lists what there is\n", printable(name),
+                          within == &app_ ? "weir" : "weir " + within->get_name());
+      return false;
+    }
+    within = named.front();
+  }
+  return true;
+}
+
+int Program::reload() {
+  int exit_code = kExitDone;
+  const auto reply = ask("POST", "/v1/reload", exit_code);
+  if (!reply) return exit_code;
+  boost::system::error_code broken;
+  const json::value answer = json::parse(reply->body, broken);
+  const auto* object = broken ? nullptr : answer.if_object();
+  const auto* generation = object == nullptr ? nullptr : object->if_contains("generation");
+  if (generation == nullptr) {
+    err_ << "weir: the daemon's answer to a reload is not understood\n";
+    return kExitRefused;
+  }
+  if (const auto* warnings = object->if_contains("warnings"); warnings != nullptr && warnings->is_array())
+    for (const json::value& w : warnings->get_array())
+      if (w.is_string()) err_ << std::string_view(w.get_string()) << '\n';
+  const auto* changed = object->if_contains("changed");
+  const bool is_unchanged = changed != nullptr && changed->is_bool() && !changed->get_bool();
+  out_ << "generation " << json::serialize(*generation) << (is_unchanged ? " (unchanged)" : "") << '\n';
+  return kExitDone;
+}
+
+int Program::show(std::string_view noun) {
+  int exit_code = kExitDone;
+  const auto reply = ask("GET", format_target(fmt::format("/v1/{}", noun), filters_), exit_code);
+  if (!reply) return exit_code;
+  if (output_ == "json") {
+    out_ << reply->body << '\n';
+    return kExitDone;
+  }
+  boost::system::error_code broken;
+  const json::value answer = json::parse(reply->body, broken);
+  if (broken) {
+    err_ << "weir: the daemon's answer is not JSON: " << broken.message() << '\n';
+    return kExitRefused;
+  }
+  out_ << show_text(noun, answer);
+  return kExitDone;
+}
+
+int Program::trace() {
+  TraceRequest request;
+  if (protocol_ == "tcp")
+    request.protocol = lb::Protocol::kTcp;
+  else if (protocol_ == "udp")
+    request.protocol = lb::Protocol::kUdp;
+  else
+    return usage(protocol_ == "sctp" ? "weir trace sctp: not in this version"
+                                     : fmt::format("weir trace: protocol \"{}\" is neither tcp nor udp", protocol_));
+  const auto source = parse_endpoint(source_);
+  const auto destination = parse_endpoint(destination_);
+  if (!source || !destination)
+    return usage(
+        fmt::format("weir trace: \"{}\" is no address with a port; write 192.0.2.7:40000 or [2001:db8::7]:40000",
+                    source ? destination_ : source_));
+  if (source->address.family() != destination->address.family())
+    return usage("weir trace: source and destination are of different families; give two IPv4 or two IPv6 addresses");
+  if (mid_stream_ && request.protocol != lb::Protocol::kTcp)
+    return usage("weir trace: --mid-stream is about tcp; leave it out for udp");
+  request.source = *source;
+  request.destination = *destination;
+  request.mid_stream = mid_stream_;
+  request.interface = interface_;
+  request.file = file_;
+  if (file_.empty()) return trace_daemon(request);
+  const auto answer = trace_file(request);
+  if (answer) return print_trace(*answer);
+  err_ << answer.error().message << '\n';
+  return kExitRefused;
+}
+
+int Program::trace_daemon(const TraceRequest& request) {
+  Query query{
+      {"protocol", std::string(lb::name(request.protocol))}, {"source", source_}, {"destination", destination_}};
+  if (request.mid_stream) query["mid_stream"] = "1";
+  if (!request.interface.empty()) query["interface"] = request.interface;
+  int exit_code = kExitDone;
+  const auto reply = ask("GET", format_target("/v1/trace", query), exit_code);
+  if (!reply) return exit_code;
+  if (output_ == "json") {
+    out_ << reply->body << '\n';
+    return kExitDone;
+  }
+  boost::system::error_code broken;
+  const json::value answer = json::parse(reply->body, broken);
+  if (!broken) return print_trace(answer);
+  err_ << "weir: the daemon's answer is not JSON: " << broken.message() << '\n';
+  return kExitRefused;
+}
+
+int Program::print_trace(const json::value& answer) {
+  if (output_ == "json")
+    out_ << json::serialize(answer) << '\n';
+  else
+    out_ << trace_text(answer);
+  return kExitDone;
+}
+
+int Program::keygen() {
+  std::array<unsigned char, 16> key;
+  if (::getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) {
+    err_ << "weir: the kernel gives no random numbers\n";
+    return kExitEnvironment;
+  }
+  out_ << fmt::format("{:02x}\n", fmt::join(key, ""));
+  return kExitDone;
+}
+
+/// A reply with status 2xx; else says why not and sets the exit code.
+std::optional<HttpReply> Program::ask(const std::string& method, const std::string& target, int& exit_code) {
+  auto reply = request(socket_, method, target, "", kReplyTimeout);
+  if (!reply) {
+    err_ << "weir: " << reply.error().message << '\n';
+    exit_code = kExitUnreachable;
+    return std::nullopt;
+  }
+  if (reply->status / 100 == 2) return std::move(*reply);
+  exit_code = refused(*reply);
+  return std::nullopt;
+}
+
+/// Prints {"errors": [...]} line by line, or {"error": "..."}.
+int Program::refused(const HttpReply& reply) {
+  boost::system::error_code broken;
+  const json::value answer = json::parse(reply.body, broken);
+  const auto* object = broken ? nullptr : answer.if_object();
+  const auto* errors = object == nullptr ? nullptr : object->if_contains("errors");
+  const auto* error = object == nullptr ? nullptr : object->if_contains("error");
+  if (errors != nullptr && errors->is_array()) {
+    for (const json::value& e : errors->get_array())
+      if (e.is_string()) err_ << std::string_view(e.get_string()) << '\n';
+  } else if (error != nullptr && error->is_string()) {
+    err_ << "weir: " << std::string_view(error->get_string()) << '\n';
+  } else {
+    err_ << "weir: the daemon refused with HTTP status " << reply.status << '\n';
+  }
+  return kExitRefused;
+}
+
+int Program::usage(std::string_view sentence) {
+  err_ << sentence << '\n';
+  return kExitUsage;
+}
+
+}  // namespace
+
+int cli_main(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+  return Program(out, err).main(argc, argv);
+}
+
+}  // namespace weir::control

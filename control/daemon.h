@@ -1,0 +1,18 @@
+// `weir run`: the daemon, from the file to the last worker's end.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace weir::control {
+
+struct RunOptions {
+  std::string config_file;
+  std::optional<std::string> socket;  // instead of the file's control.socket
+};
+
+/// Returns when the daemon has stopped, with the process's exit code: 0 stopped, 1 the file was refused, 4 the
+/// environment was (device, memory, permission). Says why on stderr.
+[[nodiscard]] int run_daemon(const RunOptions& options);
+
+}  // namespace weir::control

@@ -1,0 +1,257 @@
+#include "control/cli.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <sstream>
+#include <vector>
+
+#include "control/json_text.h"
+#include "control/version.h"
+#include "tests/control/running_server.h"
+
+namespace weir::control {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
+using testing::RunningServer;
+using testing::TemporaryDirectory;
+
+struct Outcome {
+  int exit_code;
+  std::string out;
+  std::string err;
+};
+
+Outcome weir(std::vector<std::string> args) {
+  std::vector<const char*> argv{"weir"};
+  for (const std::string& a : args) argv.push_back(a.c_str());
+  std::ostringstream out, err;
+  const int exit_code = cli_main(static_cast<int>(argv.size()), argv.data(), out, err);
+  return {exit_code, out.str(), err.str()};
+}
+
+/// A daemon that gives one answer and remembers the question.
+class Daemon {
+ public:
+  explicit Daemon(Response answer)
+      : server_([this, answer = std::move(answer)](Request r, const Responder& respond) {
+          seen_ = std::move(r);
+          respond(answer);
+        }) {}
+
+  Outcome asked(std::vector<std::string> args) {
+    args.insert(args.end(), {"--socket", server_.path()});
+    return weir(std::move(args));
+  }
+  /// Of the last command; that has returned, so nobody writes.
+  [[nodiscard]] const Request& seen() const { return seen_; }
+
+ private:
+  Request seen_;
+  RunningServer server_;
+};
+
+TEST(Cli, UsageErrorsExitWith2) {
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {},
+           {"frob"},
+           {"show"},
+           {"show", "frobs"},
+           {"show", "flows", "--bogus"},
+           {"show", "flows", "-o", "xml"},
+           {"show", "routes", "--service", "web"},
+           {"run"},
+           {"check"},
+           {"reload", "now"},
+           {"trace", "tcp", "192.0.2.7:1"},
+           {"trace", "icmp", "192.0.2.7:1", "203.0.113.10:80"},
+           {"trace", "sctp", "192.0.2.7:1", "203.0.113.10:80"},
+           {"trace", "tcp", "192.0.2.7", "203.0.113.10:80"},
+           {"trace", "tcp", "192.0.2.7:1", "203.0.113.10"},
+           {"trace", "tcp", "192.0.2.7:1", "[2001:db8::1]:80"},
+           {"trace", "udp", "192.0.2.7:1", "203.0.113.10:53", "--mid-stream"},
+           {"completion", "fish"},
+           {"keygen", "--bogus"},
+       }) {
+    const Outcome o = weir(args);
+    EXPECT_EQ(o.exit_code, kExitUsage) << ::testing::PrintToString(args);
+    EXPECT_THAT(o.out, IsEmpty()) << ::testing::PrintToString(args);
+    EXPECT_THAT(o.err, EndsWith("\n")) << ::testing::PrintToString(args);
+  }
+}
+
+TEST(Cli, CommandsOfLaterVersionsSaySo) {
+  for (const char* name : {"diff", "drain", "enable", "flush", "top", "import", "capture", "ipvsadm", "schema"}) {
+    const Outcome o = weir({name, "-c", "weir.yaml", "--help"});
+    EXPECT_EQ(o.exit_code, kExitUsage) << name;
+    EXPECT_EQ(o.err, std::string("weir ") + name + ": not in this version\n");
+  }
+  EXPECT_EQ(weir({"check", "--host"}).err, "weir check --host: not in this version\n");
+}
+
+TEST(Cli, AMistypedCommandIsNamed) {
+  EXPECT_THAT(weir({"frob"}).err, HasSubstr("\"frob\""));
+  EXPECT_THAT(weir({"show", "frobs"}).err, AllOf(HasSubstr("\"frobs\""), HasSubstr("weir show --help")));
+}
+
+TEST(Cli, EveryCommandHelps) {
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{{"run"},
+                                                                                    {"check"},
+                                                                                    {"reload"},
+                                                                                    {"show"},
+                                                                                    {"trace"},
+                                                                                    {"keygen"},
+                                                                                    {"version"},
+                                                                                    {"completion"},
+                                                                                    {"show", "services"},
+                                                                                    {"show", "backends"},
+                                                                                    {"show", "flows"},
+                                                                                    {"show", "ports"},
+                                                                                    {"show", "routes"},
+                                                                                    {"show", "neighbors"},
+                                                                                    {"show", "drops"},
+                                                                                    {"show", "config"},
+                                                                                    {"show", "workers"}}) {
+    std::vector<std::string> with_help = args;
+    with_help.emplace_back("--help");
+    const Outcome o = weir(with_help);
+    EXPECT_EQ(o.exit_code, kExitDone);
+    EXPECT_THAT(o.out, HasSubstr("Example: weir " + args[0])) << ::testing::PrintToString(args);
+  }
+  EXPECT_EQ(weir({"--help"}).exit_code, kExitDone);
+}
+
+TEST(Cli, VersionAndKeygen) {
+  EXPECT_EQ(weir({"version"}).out, "weir " + std::string(version()) + "\n");
+  EXPECT_EQ(weir({"--version"}).out, weir({"version"}).out);
+  const Outcome one = weir({"keygen"}), two = weir({"keygen"});
+  EXPECT_EQ(one.exit_code, kExitDone);
+  EXPECT_THAT(one.out, MatchesRegex("[0-9a-f]{32}\n"));
+  EXPECT_NE(one.out, two.out);
+}
+
+TEST(Cli, CompletionScriptsAreShell) {
+  TemporaryDirectory directory;
+  for (const std::string shell : {"bash", "zsh"}) {
+    const Outcome o = weir({"completion", shell});
+    EXPECT_EQ(o.exit_code, kExitDone);
+    EXPECT_THAT(o.out, AllOf(HasSubstr("neighbors"), HasSubstr("keygen"), HasSubstr("complete ")));
+    EXPECT_THAT(o.out, ::testing::Not(HasSubstr("ipvsadm")));
+    EXPECT_EQ(::system(("bash -n " + directory.write(shell, o.out)).c_str()), 0) << shell;
+  }
+}
+
+TEST(Cli, WithoutADaemonExitsWith3) {
+  TemporaryDirectory directory;
+  const std::string socket = directory.file("weir.sock");
+  for (const std::vector<std::string>& args :
+       std::vector<std::vector<std::string>>{{"reload"},
+                                             {"show", "flows"},
+                                             {"show", "drops", "-o", "json"},
+                                             {"trace", "tcp", "192.0.2.7:1", "203.0.113.10:80"}}) {
+    std::vector<std::string> all = args;
+    all.insert(all.end(), {"--socket", socket});
+    const Outcome o = weir(all);
+    EXPECT_EQ(o.exit_code, kExitUnreachable);
+    EXPECT_THAT(o.err, HasSubstr(socket));
+    EXPECT_THAT(o.out, IsEmpty());
+  }
+}
+
+TEST(Cli, JsonIsTheDaemonsOwn) {
+  const std::string body = R"({"generation":3,"services":[ ]})";
+  Daemon daemon({200, "application/json", body});
+  const Outcome o = daemon.asked({"show", "services", "-o", "json"});
+  EXPECT_EQ(o.exit_code, kExitDone);
+  EXPECT_EQ(o.out, body + "\n");
+  EXPECT_EQ(daemon.asked({"show", "services"}).out, "no services\n");
+}
+
+TEST(Cli, FiltersGoIntoTheQuery) {
+  Daemon daemon({200, "application/json", R"({"generation":3,"flows":[]})"});
+  const Outcome o = daemon.asked({"show", "flows", "--service", "a b", "--protocol", "tcp", "--client", "2001:db8::7",
+                                  "--backend", "[fd00::5]:8080"});
+  EXPECT_EQ(o.exit_code, kExitDone) << o.err;
+  EXPECT_EQ(daemon.seen().path, "/v1/flows");
+  EXPECT_EQ(daemon.seen().query,
+            (Query{{"backend", "[fd00::5]:8080"}, {"client", "2001:db8::7"}, {"protocol", "tcp"}, {"service", "a b"}}));
+}
+
+TEST(Cli, ARefusalExitsWith1AndItsSentence) {
+  Daemon daemon({404, "application/json", error_json("no service \"wbe\"")});
+  const Outcome o = daemon.asked({"show", "backends", "--service", "wbe"});
+  EXPECT_EQ(o.exit_code, kExitRefused);
+  EXPECT_EQ(o.err, "weir: no service \"wbe\"\n");
+  EXPECT_THAT(o.out, IsEmpty());
+}
+
+TEST(Cli, AnAnswerThatIsNotJsonIsSaidToBeSo) {
+  Daemon daemon({200, "text/plain", "hello"});
+  EXPECT_EQ(daemon.asked({"show", "flows"}).exit_code, kExitRefused);
+  EXPECT_EQ(daemon.asked({"reload"}).exit_code, kExitRefused);
+  EXPECT_EQ(daemon.asked({"trace", "tcp", "192.0.2.7:1", "203.0.113.10:80"}).exit_code, kExitRefused);
+}
+
+TEST(Cli, ReloadPrintsTheGeneration) {
+  Daemon daemon(
+      {200, "application/json", R"({"generation":7,"changed":true,"warnings":["w.yaml:3:5: warning: no hash_key"]})"});
+  const Outcome o = daemon.asked({"reload"});
+  EXPECT_EQ(o.exit_code, kExitDone);
+  EXPECT_EQ(o.out, "generation 7\n");
+  EXPECT_EQ(o.err, "w.yaml:3:5: warning: no hash_key\n");
+  EXPECT_EQ(daemon.seen().method, "POST");
+  EXPECT_EQ(daemon.seen().path, "/v1/reload");
+
+  Daemon same({200, "application/json", R"({"generation":7,"changed":false,"warnings":[]})"});
+  EXPECT_EQ(same.asked({"reload"}).out, "generation 7 (unchanged)\n");
+}
+
+TEST(Cli, ARefusedReloadPrintsEveryProblem) {
+  Daemon daemon({422, "application/json", R"({"errors":["w.yaml:3:5: one","w.yaml:9:1: two"]})"});
+  const Outcome o = daemon.asked({"reload"});
+  EXPECT_EQ(o.exit_code, kExitRefused);
+  EXPECT_EQ(o.err, "w.yaml:3:5: one\nw.yaml:9:1: two\n");
+  EXPECT_THAT(o.out, IsEmpty());
+}
+
+TEST(Cli, TraceAsksTheDaemon) {
+  const std::string body = R"({"verdict":"drop","reason":"no_vip","steps":["vip: none owns 203.0.113.10"]})";
+  Daemon daemon({200, "application/json", body});
+  const Outcome o = daemon.asked(
+      {"trace", "tcp", "[2001:db8::7]:40000", "[2001:db8:100::10]:80", "--mid-stream", "--interface", "uplink"});
+  EXPECT_EQ(o.exit_code, kExitDone) << o.err;
+  EXPECT_EQ(o.out, "vip: none owns 203.0.113.10\nverdict: drop (no_vip)\n");
+  EXPECT_EQ(daemon.seen().path, "/v1/trace");
+  EXPECT_EQ(daemon.seen().query, (Query{{"destination", "[2001:db8:100::10]:80"},
+                                        {"interface", "uplink"},
+                                        {"mid_stream", "1"},
+                                        {"protocol", "tcp"},
+                                        {"source", "[2001:db8::7]:40000"}}));
+  EXPECT_EQ(daemon.asked({"trace", "udp", "192.0.2.7:1", "203.0.113.10:53", "-o", "json"}).out, body + "\n");
+}
+
+/// The process itself, for what cli_main() cannot show. WEIR is the program, set by meson.
+class CliProcess : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_NE(::getenv("WEIR"), nullptr) << "run through meson test, or set WEIR=build/control/weir";
+  }
+  static int shell(const std::string& script) { return WEXITSTATUS(::system(("bash -c '" + script + "'").c_str())); }
+};
+
+TEST_F(CliProcess, AReaderThatGoesAwayIsNoCrash) {
+  EXPECT_EQ(shell("{ sleep 0.2; exec $WEIR --help; } | true; exit ${PIPESTATUS[0]}"), 0);
+}
+
+TEST_F(CliProcess, OutputThatCannotBeWrittenIsAnError) {
+  EXPECT_EQ(shell("$WEIR --help >/dev/full 2>/dev/null"), kExitEnvironment);
+}
+
+}  // namespace
+}  // namespace weir::control
