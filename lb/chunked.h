@@ -53,7 +53,7 @@ class Chunked {
   std::size_t size_ = 0;
 };
 
-/// Makes the next generation of a Chunked. One use: freeze() ends it.
+/// Makes the next generation of a Chunked.
 template <class T, std::size_t kChunkSize = 256>
 class ChunkedBuilder {
  public:
@@ -99,6 +99,7 @@ class ChunkedBuilder {
     next_.size_ = size;
   }
 
+  /// What was built; the builder is empty then, and cannot reach it any more.
   [[nodiscard]] Chunked<T, kChunkSize> freeze() {
     writable_.clear();
     return std::exchange(next_, {});

@@ -54,6 +54,16 @@ TEST(Chunked, OutlivesTheGenerationsItSharesWith) {
   EXPECT_EQ(newest[0], "new");
 }
 
+TEST(Chunked, IsOutOfItsBuildersReachOnceFrozen) {
+  ChunkedBuilder<int> builder;
+  builder.set(0, 1);
+  const auto frozen = builder.freeze();
+  EXPECT_EQ(builder.size(), 0u);
+  builder.set(0, 2);
+  EXPECT_EQ(frozen[0], 1);
+  EXPECT_EQ(builder[0], 2);
+}
+
 TEST(Chunked, GrowsWithDefaultsAndForgetsWhatWasCutOff) {
   ChunkedBuilder<int> builder(numbers(300));
   builder.set(1000, 7);

@@ -107,6 +107,19 @@ TEST(IdRegistry, RollsBackARefusedConfiguration) {
   EXPECT_EQ(*r.acquire(22), 5u);
 }
 
+TEST(IdRegistry, RollsBackTheOrderInWhichIdsRest) {
+  IdRegistry<int, 2> r;
+  for (int key = 0; key < 3; ++key) ASSERT_TRUE(r.acquire(key));
+  for (const int key : {1, 0, 2}) r.retire(key), r.commit(), r.collect(kYes);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    for (const std::uint32_t id : {2u, 1u, 3u}) EXPECT_EQ(*r.acquire(static_cast<int>(id) + 10), id);
+    r.rollback();
+  }
+  EXPECT_EQ(*r.acquire(20), 2u);
+  r.rollback();
+  EXPECT_EQ(*r.acquire(21), 2u);
+}
+
 TEST(IdRegistry, VisitsLiveIdsInOrder) {
   Registry r;
   for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(r.acquire(key));
