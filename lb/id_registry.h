@@ -9,8 +9,8 @@
 //   live     the configuration has the key
 //   retired  it no longer does, but flows may remain; the id means the same thing until collect() frees it, and
 //            acquiring the key again gives the same id back, so its flows are at home at once
-//   free     used again, the one that rested longest first, and only while kRestingIds others rest: a record that
-//            slipped through meets an id nobody has rather than somebody else's
+//   free     used again, the one that rested longest first, and while there are numbers never used only once
+//            kRestingIds rest: a record that slipped through meets an id nobody has rather than somebody else's
 //
 // Id 0 is never given out; it means "not set". A zeroed conntrack record, or a field somebody forgot, would
 // otherwise quietly name the first VIP of the file, and its packets would go to a stranger's backend.
