@@ -1,0 +1,394 @@
+#include "control/compile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "lb/maglev.h"
+
+namespace weir::control {
+
+namespace {
+
+using lb::Address;
+using lb::AddressEntry;
+using lb::be16;
+using lb::EndpointEntry;
+using lb::EndpointId;
+using lb::Family;
+using lb::InterfaceId;
+using lb::NextHopId;
+using lb::NextHopWord;
+using lb::PortIndex;
+using lb::Prefix;
+using lb::ServiceKey;
+using lb::VipEntry;
+using lb::VipId;
+
+lb::Reject to_lb(config::Reject r) {
+  switch (r) {
+    case config::Reject::kRst: return lb::Reject::kRst;
+    case config::Reject::kIcmp: return lb::Reject::kIcmp;
+    case config::Reject::kDrop: return lb::Reject::kDrop;
+  }
+  return lb::Reject::kRst;
+}
+
+lb::Timeouts to_lb(const config::Timeouts& t) {
+  const auto ticks = [](std::chrono::seconds s) { return static_cast<lb::Tick>(s.count()); };
+  return {ticks(t.tcp_new), ticks(t.tcp_established), ticks(t.tcp_closing), ticks(t.udp_new), ticks(t.udp)};
+}
+
+std::uint8_t host_length(const Address& a) { return a.is_v4() ? 32 : 128; }
+
+// The quietest of two ways to refuse: a closed port of an address says no more than its least talkative service.
+lb::Reject quieter(lb::Reject a, lb::Reject b) { return std::max(a, b); }
+
+bool same(const VipEntry& a, const VipEntry& b) {
+  return a.address == b.address && a.set == b.set && a.first_port == b.first_port && a.last_port == b.last_port &&
+         a.protocol == b.protocol && a.reject == b.reject && a.service == b.service;
+}
+bool same(const EndpointEntry& a, const EndpointEntry& b) {
+  return a.address == b.address && a.port == b.port && a.protocol == b.protocol && a.is_live == b.is_live &&
+         a.has_left == b.has_left && a.sole_vip == b.sole_vip && a.next_hop == b.next_hop &&
+         a.any_port_sibling == b.any_port_sibling;
+}
+bool same(const std::vector<AddressEntry::PortSpan>& a, const std::vector<AddressEntry::PortSpan>& b) {
+  return std::ranges::equal(a, b, [](const auto& x, const auto& y) {
+    return x.first == y.first && x.last == y.last && x.vip == y.vip;
+  });
+}
+bool same(const AddressEntry& a, const AddressEntry& b) {
+  return a.is_vip == b.is_vip && a.own_on == b.own_on && a.reject == b.reject && same(a.tcp_spans, b.tcp_spans) &&
+         same(a.udp_spans, b.udp_spans);
+}
+
+// Touches the chunk only if the element really changes, so that it stays shared otherwise.
+template <class T>
+void put(lb::ChunkedBuilder<T>& array, std::size_t i, T value) {
+  if (i >= array.size() || !same(array[i], value)) array.set(i, std::move(value));
+}
+
+}  // namespace
+
+struct Compiler::Build {
+  const config::Model& model;
+  std::shared_ptr<lb::Snapshot> snapshot;
+  lb::ChunkedBuilder<VipEntry> vips;
+  lb::ChunkedBuilder<EndpointEntry> endpoints;
+  lb::ChunkedBuilder<AddressEntry> addresses;
+  Compiled out;
+
+  std::unordered_set<std::uint32_t> live_vips, live_endpoints, live_addresses, live_next_hops;
+  std::unordered_map<std::uint32_t, EndpointEntry> endpoint_entries;
+  std::unordered_map<std::uint32_t, unsigned> vips_of_endpoint;
+  std::unordered_map<Address, AddressEntry> address_entries;
+  std::unordered_map<NextHopKey, lb::MacAddress> neighbors;
+  std::vector<std::pair<Prefix, NextHopKey>> routes;  // connected and static, longest first
+  std::map<std::pair<std::string, Family>, CachedSet> sets;
+};
+
+lb::Result<Compiled> Compiler::compile(const config::Model& model, std::uint64_t generation) {
+  Build b{.model = model, .snapshot = std::make_shared<lb::Snapshot>()};
+  if (last_ != nullptr) {
+    b.vips = lb::ChunkedBuilder<VipEntry>(last_->vips);
+    b.endpoints = lb::ChunkedBuilder<EndpointEntry>(last_->endpoints);
+    b.addresses = lb::ChunkedBuilder<AddressEntry>(last_->addresses);
+  }
+  b.snapshot->generation = generation;
+  b.snapshot->selection_key = model.hash_key.value_or(lb::kPublicHashKey);
+  b.snapshot->timeouts = to_lb(model.conntrack.timeouts);
+
+  auto compiled = build_all(b);
+  const auto settle = [&](auto& registry) { compiled ? registry.commit() : registry.rollback(); };
+  settle(vips_), settle(endpoints_), settle(addresses_), settle(interfaces_), settle(next_hops_);
+  if (compiled) {
+    sets_ = std::move(b.sets);
+    last_ = compiled->snapshot;
+  }
+  return compiled;
+}
+
+lb::Result<Compiled> Compiler::build_all(Build& b) {
+  if (auto done = add_interfaces(b); !done) return std::unexpected(done.error());
+  if (auto done = add_routes(b); !done) return std::unexpected(done.error());
+  if (auto done = add_services(b); !done) return std::unexpected(done.error());
+  retire_missing(b);
+  write_endpoints(b);
+  write_addresses(b);
+  b.snapshot->vips = b.vips.freeze();
+  b.snapshot->endpoints = b.endpoints.freeze();
+  b.snapshot->addresses = b.addresses.freeze();
+
+  for (const std::uint32_t id : b.live_next_hops) {
+    const NextHopKey& key = *next_hops_.key_of(id);
+    const auto neighbor = b.neighbors.find(key);
+    b.out.next_hops.emplace_back(NextHopId(id), neighbor == b.neighbors.end()
+                                                    ? NextHopWord()
+                                                    : NextHopWord(key.interface, neighbor->second));
+  }
+  b.out.snapshot = std::move(b.snapshot);
+  return std::move(b.out);
+}
+
+// ---- interfaces, neighbours, routes ----
+
+lb::Result<void> Compiler::add_interfaces(Build& b) {
+  const config::Model& m = b.model;
+  lb::Snapshot& s = *b.snapshot;
+  s.by_port_vlan.assign(m.ports.size(), std::vector<InterfaceId>(4096, InterfaceId::kNone));
+  s.interfaces.resize(1);
+  for (const config::Interface& i : m.interfaces) {
+    const auto id = interfaces_.acquire(i.name);
+    if (!id) return lb::fail("too many interfaces over the life of this process; restart weir");
+    const auto port = static_cast<std::size_t>(
+        std::ranges::find(m.ports, i.port, &config::Port::name) - m.ports.begin());
+    const auto& names = m.announce.interfaces;
+    const bool announces = m.announce.segment == config::AnnounceSegment::kAlways &&
+                           (!names || std::ranges::find(*names, i.name) != names->end());
+    if (s.interfaces.size() <= *id) s.interfaces.resize(*id + 1);
+    s.interfaces[*id] = {.name = i.name,
+                         .port = PortIndex(port),
+                         .vlan = i.vlan,
+                         .mtu = i.mtu,
+                         .mac = i.mac.value_or(port < port_macs_.size() ? port_macs_[port] : lb::MacAddress{}),
+                         .announces_vips = announces};
+    s.by_port_vlan[port][i.vlan] = InterfaceId(*id);
+    for (const Prefix& own : i.addresses) {
+      b.address_entries[own.address].own_on = InterfaceId(*id);
+      b.routes.emplace_back(Prefix{own.network(), own.length}, NextHopKey{InterfaceId(*id), {}});
+    }
+  }
+  return {};
+}
+
+lb::Result<void> Compiler::add_routes(Build& b) {
+  const auto interface_id = [&](const std::string& name) { return InterfaceId(interfaces_.find(name)); };
+  for (const config::Neighbor& n : b.model.neighbors)
+    b.neighbors[{interface_id(n.interface), n.address}] = n.mac;
+  for (const config::Route& r : b.model.routes)
+    b.routes.emplace_back(r.to, NextHopKey{interface_id(r.interface), r.via});
+  // Longest first; of equal ones the static route, which someone wrote, wins over the connected one.
+  std::ranges::stable_sort(b.routes, [](const auto& x, const auto& y) {
+    const bool x_static = !x.second.address.is_unspecified();
+    const bool y_static = !y.second.address.is_unspecified();
+    return std::pair(x.first.length, x_static) > std::pair(y.first.length, y_static);
+  });
+
+  std::unordered_map<Address, std::unordered_set<std::uint8_t>> seen;
+  const auto add = [&](const Prefix& prefix, const NextHopKey& key) -> lb::Result<void> {
+    if (!seen[prefix.address].insert(prefix.length).second) return {};
+    const auto id = next_hop(b, key);
+    if (!id) return std::unexpected(id.error());
+    b.out.contents.routes.emplace_back(prefix, *id);
+    return {};
+  };
+  for (const auto& [prefix, key] : b.routes)
+    if (auto done = add(prefix, key); !done) return done;
+  // A neighbour is a host route through itself. Link-local ones are only ever next hops.
+  for (const auto& [key, mac] : b.neighbors)
+    if (!key.address.is_link_local_v6())
+      if (auto done = add({key.address, host_length(key.address)}, key); !done) return done;
+  return {};
+}
+
+lb::Result<NextHopId> Compiler::next_hop(Build& b, const NextHopKey& key) {
+  const auto id = next_hops_.acquire(key);
+  if (!id) return lb::fail("more than 1,048,575 next hops; use fewer backends or neighbors");
+  b.live_next_hops.insert(*id);
+  return NextHopId(*id);
+}
+
+lb::Result<NextHopId> Compiler::next_hop_towards(Build& b, const Address& destination) {
+  for (const auto& [prefix, key] : b.routes) {
+    if (!prefix.contains(destination)) continue;
+    return next_hop(b, key.address.is_unspecified() ? NextHopKey{key.interface, destination} : key);
+  }
+  return NextHopId::kNone;
+}
+
+// ---- services ----
+
+lb::Result<void> Compiler::add_services(Build& b) {
+  auto names = std::make_shared<std::vector<std::string>>();
+  for (const config::Service& service : b.model.services) {
+    const auto position = static_cast<std::uint32_t>(names->size());
+    names->push_back(service.name);
+    std::shared_ptr<const lb::BackendSet> sets[2];
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      const bool is_needed = std::ranges::any_of(
+          service.vips, [&](const config::Vip& v) { return v.address.family() == family; });
+      if (!is_needed) continue;
+      auto set = set_of(b, service, family);
+      if (!set) return std::unexpected(set.error());
+      sets[family == Family::kIpv6] = std::move(*set);
+    }
+    for (const config::Vip& vip : service.vips) {
+      auto added = add_vip(b, position, vip, sets[!vip.address.is_v4()]);
+      if (!added) return added;
+    }
+  }
+  b.snapshot->service_names = std::move(names);
+  return {};
+}
+
+// The service's backends of one family, and their Maglev table. Both are last time's if nothing changed.
+lb::Result<std::shared_ptr<const lb::BackendSet>> Compiler::set_of(Build& b, const config::Service& service,
+                                                                   Family family) {
+  CachedSet next;
+  for (const config::Backend& backend : service.backends) {
+    if (backend.address.family() != family) continue;
+    const auto id = endpoints_.acquire({backend.address, service.protocol, be16::from_host(backend.port)});
+    if (!id) {
+      return lb::fail(fmt::format(
+          "service {}: no endpoint id left for backend {}; {} removed endpoints still have flows, try again when "
+          "those have ended",
+          service.name, lb::to_string(backend.address, backend.port), endpoints_.retired().size()));
+    }
+    const auto hop = next_hop_towards(b, backend.address);
+    if (!hop) return std::unexpected(hop.error());
+    b.live_endpoints.insert(*id);
+    EndpointEntry& entry = b.endpoint_entries[*id];
+    entry.address = backend.address;
+    entry.port = be16::from_host(backend.port);
+    entry.protocol = service.protocol;
+    entry.is_live = true;
+    entry.next_hop = *hop;
+    next.members.push_back({backend.address, backend.port, backend.weight});
+    next.ids.push_back(EndpointId(*id));
+  }
+  next.size = service.maglev_size.value_or(lb::default_maglev_size(next.members.size()));
+
+  const std::pair name(service.name, family);
+  if (const auto last = sets_.find(name); last != sets_.end() && last->second.members == next.members &&
+                                          last->second.ids == next.ids && last->second.size == next.size) {
+    return (b.sets[name] = last->second).set;
+  }
+  auto set = std::make_shared<lb::BackendSet>();
+  set->members = next.ids;
+  set->sorted_members = next.ids;
+  std::ranges::sort(set->sorted_members);
+  set->table = lb::build_maglev(next.members, next.size);
+  next.set = std::move(set);
+  return (b.sets[name] = std::move(next)).set;
+}
+
+lb::Result<void> Compiler::add_vip(Build& b, std::uint32_t position, const config::Vip& vip,
+                                   std::shared_ptr<const lb::BackendSet> set) {
+  const config::Service& service = b.model.services[position];
+  const auto id = vips_.acquire({vip.address, service.protocol, vip.ports.first, vip.ports.last});
+  if (!id) {
+    return lb::fail(fmt::format("service {}: no VIP id left; {} removed VIPs still have flows, try again when those "
+                                "have ended",
+                                service.name, vips_.retired().size()));
+  }
+  b.live_vips.insert(*id);
+  for (const EndpointId e : set->members) {
+    EndpointEntry& entry = b.endpoint_entries[static_cast<std::uint32_t>(e)];
+    const unsigned serves = ++b.vips_of_endpoint[static_cast<std::uint32_t>(e)];
+    entry.sole_vip = serves == 1 ? VipId(*id) : VipId::kNone;
+  }
+
+  AddressEntry& address = b.address_entries[vip.address];
+  address.reject = address.is_vip ? quieter(address.reject, to_lb(service.reject)) : to_lb(service.reject);
+  address.is_vip = true;
+  if (vip.ports.is_single()) {
+    b.out.contents.vips[{vip.address, service.protocol, be16::from_host(vip.ports.first)}] = VipId(*id);
+  } else {
+    b.snapshot->has_port_spans = true;
+    auto& spans = service.protocol == lb::Protocol::kTcp ? address.tcp_spans : address.udp_spans;
+    spans.push_back({vip.ports.first, vip.ports.last, VipId(*id)});
+  }
+
+  // An endpoint that the VIP had and no longer has: its UDP flows move, and a new SYN chooses anew.
+  if (last_ != nullptr && *id < last_->vips.size()) {
+    const VipEntry& before = last_->vips[*id];
+    if (before.is_live() && before.set != set)
+      std::ranges::for_each(before.set->sorted_members, [&](EndpointId e) {
+        if (!set->contains(e)) left_.insert(static_cast<std::uint32_t>(e));
+      });
+  }
+  put(b.vips, *id,
+      VipEntry{.address = vip.address,
+               .set = std::move(set),
+               .first_port = vip.ports.first,
+               .last_port = vip.ports.last,
+               .protocol = service.protocol,
+               .reject = to_lb(service.reject),
+               .service = position});
+  return {};
+}
+
+// ---- what is no longer there, and writing the arrays ----
+
+void Compiler::retire_missing(Build& b) {
+  const auto retire = [](auto& registry, const std::unordered_set<std::uint32_t>& live, auto&& gone) {
+    registry.for_each_live([&](std::uint32_t id, const auto& key) {
+      if (live.contains(id)) return;
+      gone(id);
+      registry.retire(key);
+    });
+  };
+  retire(vips_, b.live_vips, [&](std::uint32_t id) { put(b.vips, id, VipEntry{}); });
+  retire(endpoints_, b.live_endpoints, [&](std::uint32_t id) { left_.insert(id); });
+  retire(next_hops_, b.live_next_hops, [](std::uint32_t) {});
+}
+
+void Compiler::write_endpoints(Build& b) {
+  // Retired ones keep their entry, next hop included, so that their flows go on.
+  for (const std::uint32_t id : endpoints_.retired()) {
+    const ServiceKey& key = *endpoints_.key_of(id);
+    EndpointEntry& entry = b.endpoint_entries[id];
+    entry = {.address = key.address, .port = key.port, .protocol = key.protocol, .is_live = true};
+    if (const auto hop = next_hop_towards(b, key.address)) entry.next_hop = *hop;
+  }
+  for (auto& [id, entry] : b.endpoint_entries) {
+    entry.has_left = left_.contains(id);
+    if (entry.port != be16{})
+      entry.any_port_sibling = EndpointId(endpoints_.find({entry.address, entry.protocol, {}}));
+    b.out.contents.endpoints[{entry.address, entry.protocol, entry.port}] = EndpointId(id);
+    put(b.endpoints, id, entry);
+  }
+  // Collected since the last time.
+  for (std::uint32_t id = 1; id < b.endpoints.size(); ++id)
+    if (!b.endpoint_entries.contains(id)) put(b.endpoints, id, EndpointEntry{});
+}
+
+void Compiler::write_addresses(Build& b) {
+  for (auto& [address, entry] : b.address_entries) {
+    const auto by_first_all_last = [](const auto& x, const auto& y) {
+      const bool x_all = x.first == 1 && x.last == 65535;
+      const bool y_all = y.first == 1 && y.last == 65535;
+      return std::pair(x_all, x.first) < std::pair(y_all, y.first);
+    };
+    std::ranges::sort(entry.tcp_spans, by_first_all_last);
+    std::ranges::sort(entry.udp_spans, by_first_all_last);
+    // As many as VIPs and interface addresses, which the check bounds well below this registry's size.
+    const auto id = addresses_.acquire(address);
+    if (!id) continue;
+    b.live_addresses.insert(*id);
+    b.out.contents.addresses[address] = lb::AddressId(*id);
+    put(b.addresses, *id, entry);
+  }
+  addresses_.for_each_live([&](std::uint32_t id, const Address& address) {
+    if (b.live_addresses.contains(id)) return;
+    put(b.addresses, id, AddressEntry{});
+    addresses_.retire(address);
+  });
+}
+
+bool Compiler::collect(const FlowCounts& flows) {
+  vips_.collect([&](std::uint32_t id) { return flows.vip(VipId(id)) == 0; });
+  addresses_.collect([](std::uint32_t) { return true; });
+  next_hops_.collect([](std::uint32_t) { return true; });
+  std::erase_if(left_, [&](std::uint32_t id) {
+    return endpoints_.is_live(id) && flows.endpoint(EndpointId(id)) == 0;
+  });
+  return endpoints_.collect([&](std::uint32_t id) {
+    const bool is_free = flows.endpoint(EndpointId(id)) == 0;
+    if (is_free) left_.erase(id);
+    return is_free;
+  }) > 0;
+}
+
+}  // namespace weir::control

@@ -1,0 +1,134 @@
+// The configuration's last step before the workers: a checked model becomes a snapshot, the contents of the tables
+// beside it, and the next-hop words.
+//
+// A Compiler remembers what the last generation was, because three things live longer than one file: ids (of VIPs,
+// endpoints, addresses, interfaces, next hops), Maglev tables of services that did not change, and endpoints that
+// are no longer configured but still have flows. Those stay in the tables as *retired* until collect() finds that
+// no worker counts a flow for them.
+//
+// Used by the compile thread, one call at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "config/model.h"
+#include "lb/id_registry.h"
+#include "lb/next_hops.h"
+#include "lb/plain_tables.h"
+#include "lb/result.h"
+#include "lb/snapshot.h"
+
+namespace weir::control {
+
+/// What a VIP's id stands for.
+struct VipKey {
+  lb::Address address;
+  lb::Protocol protocol{};
+  std::uint16_t first_port = 0;
+  std::uint16_t last_port = 0;
+  constexpr bool operator==(const VipKey&) const noexcept = default;
+};
+/// What a next hop's id stands for. An unspecified address: "somewhere on that interface", never resolved.
+struct NextHopKey {
+  lb::InterfaceId interface{};
+  lb::Address address;
+  constexpr bool operator==(const NextHopKey&) const noexcept = default;
+};
+
+}  // namespace weir::control
+
+template <>
+struct std::hash<weir::control::VipKey> {
+  std::size_t operator()(const weir::control::VipKey& k) const noexcept {
+    return std::hash<weir::lb::Address>()(k.address) ^
+           (std::size_t{k.first_port} << 24 | std::size_t{k.last_port} << 8 | static_cast<std::size_t>(k.protocol)) *
+               0x9e3779b97f4a7c15ULL;
+  }
+};
+template <>
+struct std::hash<weir::control::NextHopKey> {
+  std::size_t operator()(const weir::control::NextHopKey& k) const noexcept {
+    return std::hash<weir::lb::Address>()(k.address) * 31 + static_cast<std::size_t>(k.interface);
+  }
+};
+
+namespace weir::control {
+
+/// One generation, ready to be published. A value; nothing in it points into the compiler.
+struct Compiled {
+  std::shared_ptr<const lb::Snapshot> snapshot;
+  lb::TableContents contents;
+  std::vector<std::pair<lb::NextHopId, lb::NextHopWord>> next_hops;  // every word, unresolved ones too
+};
+
+class Compiler {
+ public:
+  static constexpr std::size_t kMaxNextHops = std::size_t{1} << 20;
+
+  /// `port_macs`: the devices' own, in the order of the model's ports, for interfaces that give none.
+  explicit Compiler(std::vector<lb::MacAddress> port_macs) : port_macs_(std::move(port_macs)) {}
+
+  /// Refuses, changing nothing, only when ids run out (which retired endpoints can cause). On success the caller
+  /// publishes the result; the next compile() builds on it.
+  [[nodiscard]] lb::Result<Compiled> compile(const config::Model& model, std::uint64_t generation);
+
+  /// After the grace period of the last published generation: frees retired ids that have no flows, as `flows_of`
+  /// says (summed over workers). True if the tables should shrink: compile the same model again for that.
+  struct FlowCounts {
+    std::function<std::uint64_t(lb::VipId)> vip;
+    std::function<std::uint64_t(lb::EndpointId)> endpoint;
+  };
+  [[nodiscard]] bool collect(const FlowCounts& flows);
+
+  [[nodiscard]] lb::VipId vip_id(const VipKey& key) const { return lb::VipId(vips_.find(key)); }
+  [[nodiscard]] lb::EndpointId endpoint_id(const lb::ServiceKey& key) const {
+    return lb::EndpointId(endpoints_.find(key));
+  }
+  [[nodiscard]] std::size_t retired_count() const {
+    return vips_.retired().size() + endpoints_.retired().size();
+  }
+
+ private:
+  struct Build;  // one compile() call's working state
+  struct CachedSet {
+    std::vector<lb::MaglevMember> members;
+    std::vector<lb::EndpointId> ids;
+    std::uint32_t size = 0;
+    std::shared_ptr<const lb::BackendSet> set;
+  };
+
+  [[nodiscard]] lb::Result<Compiled> build_all(Build& b);
+  [[nodiscard]] lb::Result<void> add_interfaces(Build& b);
+  [[nodiscard]] lb::Result<void> add_routes(Build& b);
+  [[nodiscard]] lb::Result<void> add_services(Build& b);
+  [[nodiscard]] lb::Result<std::shared_ptr<const lb::BackendSet>> set_of(Build& b, const config::Service& service,
+                                                                         lb::Family family);
+  [[nodiscard]] lb::Result<void> add_vip(Build& b, std::uint32_t position, const config::Vip& vip,
+                                         std::shared_ptr<const lb::BackendSet> set);
+  void note_departures(Build& b);
+  void retire_missing(Build& b);
+  void write_endpoints(Build& b);
+  void write_addresses(Build& b);
+  [[nodiscard]] lb::Result<lb::NextHopId> next_hop(Build& b, const NextHopKey& key);
+  [[nodiscard]] lb::Result<lb::NextHopId> next_hop_towards(Build& b, const lb::Address& destination);
+
+  std::vector<lb::MacAddress> port_macs_;
+  lb::IdRegistry<VipKey, lb::kVipIdBits> vips_;
+  lb::IdRegistry<lb::ServiceKey, lb::kEndpointIdBits> endpoints_;
+  lb::IdRegistry<lb::Address, 17> addresses_;
+  lb::IdRegistry<std::string, 12> interfaces_;
+  lb::IdRegistry<NextHopKey, 20> next_hops_;
+  std::map<std::pair<std::string, lb::Family>, CachedSet> sets_;  // by service name
+  std::unordered_set<std::uint32_t> left_;  // endpoint ids that some VIP has lost while flows may remain
+  std::shared_ptr<const lb::Snapshot> last_;
+};
+
+}  // namespace weir::control

@@ -1,0 +1,72 @@
+// Frames in plain memory, for `weir trace`, tests and fuzzers.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "dataplane/counters.h"
+#include "lb/ids.h"
+
+namespace weir::dataplane {
+
+/// A frame with room in front and behind, as an mbuf has.
+class MemoryFrame {
+ public:
+  static constexpr std::size_t kHeadroom = 128;
+  static constexpr std::size_t kTailroom = 128;
+
+  explicit MemoryFrame(std::span<const std::uint8_t> bytes)
+      : buffer_(kHeadroom + bytes.size() + kTailroom), length_(bytes.size()) {
+    if (!bytes.empty()) std::memcpy(buffer_.data() + kHeadroom, bytes.data(), bytes.size());
+  }
+
+  [[nodiscard]] std::uint8_t* data() noexcept { return buffer_.data() + start_; }
+  [[nodiscard]] std::size_t length() const noexcept { return length_; }
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept { return {buffer_.data() + start_, length_}; }
+
+  /// Moves the start by `delta` and sets the length; the new start, or null if there is no room for it.
+  [[nodiscard]] std::uint8_t* reshape(int delta, std::size_t length) noexcept {
+    const auto start = static_cast<std::ptrdiff_t>(start_) + delta;
+    if (start < 0 || static_cast<std::size_t>(start) + length > buffer_.size()) return nullptr;
+    start_ = static_cast<std::size_t>(start);
+    length_ = length;
+    return data();
+  }
+
+ private:
+  std::vector<std::uint8_t> buffer_;
+  std::size_t start_ = kHeadroom;
+  std::size_t length_;
+};
+
+/// PacketPath's Io over MemoryFrames. Keeps what was sent, in order, with its port; frames belong to the caller.
+class MemoryIo {
+ public:
+  using Frame = MemoryFrame*;
+
+  explicit MemoryIo(WorkerCounters& counters) : counters_(counters) {}
+
+  [[nodiscard]] static std::uint8_t* data(Frame f) noexcept { return f->data(); }
+  [[nodiscard]] static std::size_t length(Frame f) noexcept { return f->length(); }
+  [[nodiscard]] static std::uint8_t* reshape(Frame f, int delta, std::size_t length) noexcept {
+    return f->reshape(delta, length);
+  }
+  void transmit(lb::PortIndex port, Frame f) noexcept {
+    counters_.sent.add();
+    sent.push_back({port, f});
+  }
+  void drop(Frame) noexcept {}
+
+  struct Sent {
+    lb::PortIndex port;
+    Frame frame;
+  };
+  std::vector<Sent> sent;  // reserve it where allocation matters
+
+ private:
+  WorkerCounters& counters_;
+};
+
+}  // namespace weir::dataplane

@@ -1,0 +1,678 @@
+// The packet's walk. One function, process(), that reads as this list:
+//
+//   receive -> parse -> match VIP or endpoint -> steer -> find flow -> admit -> next hop -> rewrite -> transmit
+//
+// with four side exits: answer (ARP, ND, echo), refuse (RST, ICMP unreachable), drop with a reason, and, later, punt.
+// It takes a burst through one step at a time, so that each step can prefetch for the whole burst. Packets leave in
+// the order in which they came.
+//
+// The same code runs under DPDK, in tests on frames in memory, in `weir trace` and in the fuzzers: it is a template
+// over
+//   Tables  what is looked up by key: dataplane/rte_tables.h or lb/plain_tables.h,
+//   Io      what a frame is and where it goes: dataplane/mbuf_io.h or dataplane/memory_io.h,
+//   Tracer  what is told about each step: NoTracer compiles to nothing; control/trace.cc prints.
+//
+// Rules here: no lock, no allocation, no exception, no virtual call, no system call, no log line. Every frame that
+// comes in is transmitted or dropped with a reason; dataplane/counters.h says how they add up.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/counters.h"
+#include "dataplane/flow_table.h"
+#include "lb/answer.h"
+#include "lb/next_hops.h"
+#include "lb/parse.h"
+#include "lb/rewrite.h"
+#include "lb/service_key.h"
+#include "lb/snapshot.h"
+#include "lb/token_bucket.h"
+
+namespace weir::dataplane {
+
+/// The workers' clock, read once a burst and passed in. Starts anywhere, never goes back.
+struct Now {
+  std::uint64_t ns = 0;
+  [[nodiscard]] constexpr lb::Tick tick() const noexcept { return static_cast<lb::Tick>(ns / 1'000'000'000); }
+};
+
+/// Told of each step of a packet's walk. This one hears nothing and costs nothing.
+struct NoTracer {
+  void parsed(const lb::Packet&) const noexcept {}
+  void matched_vip(lb::VipId) const noexcept {}
+  void matched_endpoint(lb::EndpointId) const noexcept {}
+  void found_flow(const Flow&) const noexcept {}
+  void chose(const lb::BackendSet&, lb::EndpointId) const noexcept {}
+  void untracked() const noexcept {}
+  void forwarded(lb::Direction, lb::VipId, lb::EndpointId, lb::NextHopWord) const noexcept {}
+  void answered(lb::Event) const noexcept {}
+  void refused(lb::DropReason, lb::VipId, lb::Event) const noexcept {}
+  void dropped(lb::DropReason) const noexcept {}
+};
+
+template <class Tables, class Io, class Tracer = NoTracer>
+class PacketPath {
+ public:
+  using Frame = typename Io::Frame;
+  static constexpr std::size_t kBurst = 32;
+
+  /// All of them are this worker's own, but for `tables` and `next_hops`, which control edits under RCU.
+  PacketPath(const Tables& tables, Io& io, FlowTable& flows, WorkerCounters& counters,
+             const lb::NextHops& next_hops, Tracer tracer = {}) noexcept
+      : tables_(tables), io_(io), flows_(flows), counters_(counters), next_hops_(next_hops), tracer_(tracer) {}
+
+  /// Takes at most kBurst frames that arrived on `port` through the walk. `snapshot` stays valid for the call.
+  void process(std::span<const Frame> frames, lb::PortIndex port, const lb::Snapshot& snapshot, Now now) noexcept {
+    receive(frames, port, snapshot, now);
+    parse();
+    match_vip();
+    match_endpoint();
+    // Steer: with one worker, every flow's owner is this one. (With several: compute the owner, hand over.)
+    find_flow();
+    for (std::size_t i = 0; i < walking_.size(); ++i) {
+      Walk& w = walk_[walking_[i]];
+      if (admit(w, i) && find_next_hop(w)) {
+        rewrite(w);
+        transmit(w);
+      }
+    }
+  }
+
+  /// Looks at a few lines of the flow table and forgets what is over. Returns how many flows.
+  std::uint32_t expire(std::uint32_t lines, const lb::Snapshot& snapshot, Now now) noexcept {
+    const std::uint32_t erased = flows_.scan(lines, now.tick(), snapshot.timeouts,
+                                             [&](lb::VipId id) { return vip(snapshot, id) != nullptr; });
+    counters_.count(lb::Event::kFlowExpired, erased);
+    return erased;
+  }
+
+ private:
+  // One packet on its way. Set by the step named, used by later ones.
+  struct Walk {
+    Frame frame{};                                     // receive
+    std::uint8_t* data = nullptr;
+    lb::Link link;                                     // parse
+    const lb::InterfaceEntry* in = nullptr;
+    lb::InterfaceId in_id{};
+    lb::Packet packet;
+    lb::ServiceKey key;
+    lb::VipId vip_id = lb::VipId::kNone;                 // match_vip; for replies admit
+    lb::EndpointId endpoint_id = lb::EndpointId::kNone;  // match_endpoint; for forward packets admit
+    lb::Direction direction = lb::Direction::kForward;
+    lb::be16 vip_port;                                 // admit: what a reply's source port becomes
+    lb::NextHopWord next_hop;                          // find_next_hop
+  };
+
+  // A list of places in walk_ without allocation.
+  class Places {
+   public:
+    void clear() noexcept { size_ = 0; }
+    void add(std::size_t place) noexcept { places_[size_++] = static_cast<std::uint8_t>(place); }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::size_t operator[](std::size_t i) const noexcept { return places_[i]; }
+    [[nodiscard]] const std::uint8_t* begin() const noexcept { return places_.data(); }
+    [[nodiscard]] const std::uint8_t* end() const noexcept { return places_.data() + size_; }
+
+   private:
+    std::array<std::uint8_t, kBurst> places_{};
+    std::size_t size_ = 0;
+  };
+
+  // ---- receive, parse ----
+
+  void receive(std::span<const Frame> frames, lb::PortIndex port, const lb::Snapshot& snapshot, Now now) noexcept {
+    snapshot_ = &snapshot;
+    now_ = now;
+    port_ = port;
+    received_ = frames.size();
+    for (std::size_t i = 0; i < received_; ++i) {
+      walk_[i].frame = frames[i];
+      walk_[i].data = Io::data(frames[i]);
+      __builtin_prefetch(walk_[i].data);
+    }
+    counters_.received.add(received_);
+  }
+
+  void parse() noexcept {
+    walking_.clear();
+    for (std::size_t i = 0; i < received_; ++i)
+      if (parse_one(walk_[i])) walking_.add(i);
+  }
+
+  // True: a TCP or UDP packet for us, to be matched. False: it is dropped or answered.
+  bool parse_one(Walk& w) noexcept {
+    const std::span<const std::uint8_t> frame(w.data, Io::length(w.frame));
+    if (const auto refusal = lb::parse_link(frame, w.link)) return drop(w, *refusal);
+    w.in_id = snapshot_->interface_of(port_, w.link.vlan);
+    if (w.in_id == lb::InterfaceId::kNone) return drop(w, lb::DropReason::kVlanUnknown);
+    w.in = &snapshot_->interfaces[index(w.in_id)];
+    const bool is_group = w.link.destination.is_group();
+    if (w.link.source.is_group() || (!is_group && w.link.destination != w.in->mac))
+      return drop(w, lb::DropReason::kL2NotUs);
+
+    if (w.link.type == lb::kEtherArp) return answer_arp(w, frame.subspan(w.link.length));
+    if (w.link.type != lb::kEtherIpv4 && w.link.type != lb::kEtherIpv6) return drop(w, lb::DropReason::kEthertype);
+    if (const auto refusal = lb::parse_ip(frame, w.link, w.packet)) return drop(w, *refusal);
+    tracer_.parsed(w.packet);
+    w.vip_id = lb::VipId::kNone;
+    w.endpoint_id = lb::EndpointId::kNone;
+    if (w.packet.ttl == 0) return drop(w, lb::DropReason::kIpTtl);
+    if (!w.packet.has_ports()) return answer_icmp(w, is_group);
+    if (is_group) return drop_group(w);
+    w.key = {w.packet.destination, w.packet.protocol, w.packet.destination_port};
+    return true;
+  }
+
+  bool drop_group(Walk& w) noexcept {
+    const bool ip_too = lb::is_martian_destination(w.packet.destination);
+    return drop(w, ip_too ? lb::DropReason::kIpMartianDst : lb::DropReason::kL2NotUs);
+  }
+
+  // ---- match: VIP first (a backend may reach a VIP too), then endpoint ----
+
+  void match_vip() noexcept {
+    std::array<const lb::ServiceKey*, kBurst> keys;
+    std::array<lb::VipId, kBurst> ids;
+    const std::size_t n = walking_.size();
+    for (std::size_t i = 0; i < n; ++i) keys[i] = &walk_[walking_[i]].key;
+    tables_.find_vips({keys.data(), n}, {ids.data(), n});
+    for (std::size_t i = 0; i < n; ++i) {
+      Walk& w = walk_[walking_[i]];
+      w.vip_id = vip(ids[i]) != nullptr ? ids[i] : lb::VipId::kNone;
+      if (w.vip_id == lb::VipId::kNone && snapshot_->has_port_spans) w.vip_id = find_span(w);
+      w.direction = lb::Direction::kForward;
+    }
+  }
+
+  lb::VipId find_span(const Walk& w) const noexcept {
+    const lb::AddressEntry* entry = address(w.packet.destination);
+    if (entry == nullptr) return lb::VipId::kNone;
+    const lb::VipId id = entry->find_span(w.packet.protocol, w.packet.destination_port);
+    return vip(id) != nullptr ? id : lb::VipId::kNone;
+  }
+
+  void match_endpoint() noexcept {
+    std::array<const lb::ServiceKey*, kBurst> keys;
+    std::array<lb::EndpointId, kBurst> ids;
+    Places unmatched;
+    for (const std::size_t place : walking_) {
+      Walk& w = walk_[place];
+      if (w.vip_id != lb::VipId::kNone) continue;
+      w.key = {w.packet.source, w.packet.protocol, w.packet.source_port};
+      keys[unmatched.size()] = &w.key;
+      unmatched.add(place);
+    }
+    if (unmatched.size() > 0) {
+      match_endpoints(unmatched, keys, ids);
+      // Once more for those that take any port.
+      Places rest;
+      for (const std::size_t place : unmatched) {
+        Walk& w = walk_[place];
+        if (w.endpoint_id != lb::EndpointId::kNone) continue;
+        w.key.port = {};
+        keys[rest.size()] = &w.key;
+        rest.add(place);
+      }
+      if (rest.size() > 0) match_endpoints(rest, keys, ids);
+    }
+    keep_matched();
+  }
+
+  void match_endpoints(const Places& places, std::array<const lb::ServiceKey*, kBurst>& keys,
+                       std::array<lb::EndpointId, kBurst>& ids) noexcept {
+    tables_.find_endpoints({keys.data(), places.size()}, {ids.data(), places.size()});
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      Walk& w = walk_[places[i]];
+      w.endpoint_id = endpoint(ids[i]) != nullptr ? ids[i] : lb::EndpointId::kNone;
+      w.direction = lb::Direction::kReply;
+    }
+  }
+
+  void keep_matched() noexcept {
+    Places matched;
+    for (const std::size_t place : walking_) {
+      Walk& w = walk_[place];
+      const bool is_forward = w.direction == lb::Direction::kForward;
+      if (!is_forward && w.endpoint_id == lb::EndpointId::kNone) {
+        no_match(w);
+      } else if (w.packet.ttl == 1) {
+        drop(w, lb::DropReason::kIpTtl);  // before anything is stored for it
+      } else {
+        if (is_forward) tracer_.matched_vip(w.vip_id); else tracer_.matched_endpoint(w.endpoint_id);
+        matched.add(place);
+      }
+    }
+    walking_ = matched;
+  }
+
+  // Neither to a VIP nor from an endpoint: for this box, for a VIP's closed port, or for nobody here.
+  bool no_match(Walk& w) noexcept {
+    if (lb::is_martian_destination(w.packet.destination)) return drop(w, lb::DropReason::kIpMartianDst);
+    const lb::AddressEntry* entry = address(w.packet.destination);
+    if (entry == nullptr) return drop(w, lb::DropReason::kNoVip);
+    if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
+    if (!entry->is_vip) return drop(w, lb::DropReason::kNoTwin);
+    return refuse(w, lb::DropReason::kNoVip, entry->reject);
+  }
+
+  // ---- find flow ----
+
+  void find_flow() noexcept {
+    for (std::size_t i = 0; i < walking_.size(); ++i) {
+      const Walk& w = walk_[walking_[i]];
+      const lb::Packet& p = w.packet;
+      if (w.direction == lb::Direction::kForward) {
+        const bool many_ports = !vip(w.vip_id)->is_single_port();
+        queries_[i] = flows_.forward(p.source, p.source_port, w.vip_id, many_ports, p.destination_port);
+      } else {
+        const bool any_port = endpoint(w.endpoint_id)->port == lb::be16{};
+        queries_[i] = flows_.reply(p.destination, p.destination_port, w.endpoint_id, any_port, p.source_port);
+      }
+    }
+    flows_.find_bulk({queries_.data(), walking_.size()}, {refs_.data(), walking_.size()});
+    edits_at_find_ = flows_.edits();
+  }
+
+  // ---- admit: known flow, new flow, adopted flow, or none ----
+
+  // True: go on with vip_id, endpoint_id and vip_port set. An earlier packet of the burst may have changed the table;
+  // then what find_flow() found is asked for again.
+  bool admit(Walk& w, std::size_t i) noexcept {
+    FlowRef ref = flows_.edits() == edits_at_find_ ? refs_[i] : flows_.find(queries_[i]);
+    if (w.direction == lb::Direction::kForward) return admit_forward(w, drop_if_expired(ref));
+    if (!ref) ref = find_by_sibling(w);
+    return admit_reply(w, drop_if_expired(ref));
+  }
+
+  FlowRef drop_if_expired(FlowRef ref) noexcept {
+    if (!ref || !flows_.is_expired(ref, now_.tick(), snapshot_->timeouts)) return ref;
+    flows_.erase(ref);
+    counters_.count(lb::Event::kFlowExpired);
+    return {};
+  }
+
+  // A reply from (address, port) may belong to a flow of the endpoint (address, any port) on the same address.
+  FlowRef find_by_sibling(Walk& w) noexcept {
+    const lb::EndpointId sibling = endpoint(w.endpoint_id)->any_port_sibling;
+    if (endpoint(sibling) == nullptr) return {};
+    const lb::Packet& p = w.packet;
+    const FlowRef ref = flows_.find(flows_.reply(p.destination, p.destination_port, sibling, true, p.source_port));
+    if (ref) w.endpoint_id = sibling;
+    return ref;
+  }
+
+  bool admit_forward(Walk& w, FlowRef ref) noexcept {
+    const lb::VipEntry& v = *vip(w.vip_id);
+    if (ref && must_choose_anew(w, v, ref)) {
+      flows_.erase(ref);
+      ref = {};
+    }
+    if (!ref) return open_flow(w, v);
+    const Flow flow = flows_.read(ref);
+    tracer_.found_flow(flow);
+    w.endpoint_id = flow.endpoint;
+    update(w, ref, flow.state);
+    count_packet(w);
+    return true;
+  }
+
+  bool must_choose_anew(const Walk& w, const lb::VipEntry& v, FlowRef ref) const noexcept {
+    const Flow flow = flows_.read(ref);
+    const lb::EndpointEntry* e = endpoint(flow.endpoint);
+    if (e == nullptr) return true;
+    const bool has_left = e->has_left && !v.set->contains(flow.endpoint);
+    if (w.packet.protocol == lb::Protocol::kUdp) return has_left;  // UDP moves at once
+    return is_syn(w.packet) && (flow.state.is_closing() || has_left);
+  }
+
+  // A client's packet of no known flow.
+  bool open_flow(Walk& w, const lb::VipEntry& v) noexcept {
+    const lb::Packet& p = w.packet;
+    if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
+    if (is_syn_ack(p)) return drop(w, lb::DropReason::kNoFlow);
+    w.endpoint_id = v.set->choose(selection_hash(p.source, p.source_port, v, p.destination_port));
+    tracer_.chose(*v.set, w.endpoint_id);
+    const lb::EndpointEntry* e = endpoint(w.endpoint_id);
+    if (e == nullptr) return refuse(w, lb::DropReason::kNoBackend, v.reject);
+    if (e->address == p.source) return drop(w, lb::DropReason::kHairpin);
+
+    Flow flow;
+    flow.client = p.source;
+    flow.client_port = p.source_port;
+    flow.vip = w.vip_id;
+    flow.endpoint = w.endpoint_id;
+    flow.port = v.is_single_port() ? endpoint_port(*e, p.destination_port).host() : p.destination_port.host();
+    flow.state = lb::FlowState::opened(p.protocol == lb::Protocol::kUdp);
+    flow.state = flow.state.after(w.direction, p.tcp_flags, p.payload_length);
+    if (clashes(flow, *e, endpoint_port(*e, p.destination_port))) return drop(w, lb::DropReason::kTupleClash);
+    const bool is_first = p.protocol == lb::Protocol::kUdp || is_syn(p);
+    if (!is_rst(p)) store(flow, is_first ? lb::Event::kFlowNew : lb::Event::kFlowAdopted);  // a RST makes no flow
+    count_packet(w);
+    return true;
+  }
+
+  bool admit_reply(Walk& w, FlowRef ref) noexcept {
+    if (!ref) return adopt_reply(w);
+    const Flow flow = flows_.read(ref);
+    const lb::VipEntry* v = vip(flow.vip);
+    if (v == nullptr) return drop(w, lb::DropReason::kNoFlow);  // VIP removed; the scan frees the record
+    tracer_.found_flow(flow);
+    w.vip_id = flow.vip;
+    w.vip_port = lb::be16::from_host(v->is_single_port() ? v->first_port : flow.port);
+    update(w, ref, flow.state);
+    count_packet(w);
+    return true;
+  }
+
+  // An endpoint's packet of no known flow: after a restart or a fail-over, of a flow that lives on. Adopted where the
+  // endpoint serves one VIP only and that VIP's hash names it for this client, so that the answer cannot be another.
+  bool adopt_reply(Walk& w) noexcept {
+    const lb::Packet& p = w.packet;
+    if (address(p.destination) != nullptr) return no_match(w);  // not for a client at all, but for us
+    if (lb::is_martian_destination(p.destination)) return drop(w, lb::DropReason::kIpMartianDst);
+    const lb::EndpointEntry& e = *endpoint(w.endpoint_id);
+    const lb::VipEntry* v = vip(e.sole_vip);
+    if (v == nullptr || (is_syn(p) && !is_syn_ack(p))) return drop(w, lb::DropReason::kNoFlow);
+    // Which of many VIP ports a fixed endpoint port stands for, nobody can tell.
+    if (!v->is_single_port() && e.port != lb::be16{}) return drop(w, lb::DropReason::kNoFlow);
+    w.vip_id = e.sole_vip;
+    w.vip_port = v->is_single_port() ? lb::be16::from_host(v->first_port) : p.source_port;
+    if (w.vip_port.host() < v->first_port || w.vip_port.host() > v->last_port ||
+        endpoint_port(e, w.vip_port) != p.source_port ||
+        v->set->choose(selection_hash(p.destination, p.destination_port, *v, w.vip_port)) != w.endpoint_id)
+      return drop(w, lb::DropReason::kNoFlow);
+    // A SYN-ACK is never adopted. But while the table has no room, its SYN went by untracked, and so does it.
+    if (is_syn_ack(p) && !was_full_lately()) return drop(w, lb::DropReason::kNoFlow);
+
+    if (!is_rst(p) && !is_syn_ack(p)) {
+      Flow flow;
+      flow.client = p.destination;
+      flow.client_port = p.destination_port;
+      flow.vip = w.vip_id;
+      flow.endpoint = w.endpoint_id;
+      flow.port = v->is_single_port() ? p.source_port.host() : w.vip_port.host();
+      flow.state = lb::FlowState::opened(p.protocol == lb::Protocol::kUdp);
+      flow.state = flow.state.after(w.direction, p.tcp_flags, p.payload_length);
+      if (clashes(flow, e, p.source_port)) return drop(w, lb::DropReason::kTupleClash);
+      store(flow, lb::Event::kFlowAdopted);
+    }
+    count_packet(w);
+    return true;
+  }
+
+  void update(const Walk& w, FlowRef ref, lb::FlowState state) noexcept {
+    const lb::FlowState next = state.after(w.direction, w.packet.tcp_flags, w.packet.payload_length);
+    if (next.is_confirmed() && !state.is_confirmed()) counters_.count(lb::Event::kFlowConfirmed);
+    flows_.touch(ref, next, now_.tick());
+  }
+
+  void store(const Flow& flow, lb::Event kind) noexcept {
+    switch (flows_.insert(flow, now_.tick())) {
+      case FlowTable::Inserted::kNoRoom:
+        // Hash-scheduled, so every packet of it finds the same backend without a record.
+        counters_.count(lb::Event::kUntracked);
+        tracer_.untracked();
+        full_until_ns_ = now_.ns + kFullMemoryNs;
+        return;
+      case FlowTable::Inserted::kOverOld: counters_.count(lb::Event::kFlowOverwritten); break;
+      case FlowTable::Inserted::kNew: break;
+    }
+    counters_.count(kind);
+    counters_.of(flow.vip).connections.add();
+    counters_.of(flow.endpoint).connections.add();
+  }
+
+  // Is there a live flow of this client socket to the same address and port of an endpoint? Two flows that look
+  // alike to the endpoint could not be told apart on the way back.
+  bool clashes(const Flow& flow, const lb::EndpointEntry& e, lb::be16 port) noexcept {
+    bool found = false;
+    FlowRef stale;
+    flows_.for_client(flow.client, flow.client_port, [&](FlowRef ref, const Flow& other) {
+      const lb::EndpointEntry* o = endpoint(other.endpoint);
+      if (o == nullptr || o->address != e.address || o->protocol != e.protocol) return;
+      const lb::be16 other_port = o->port != lb::be16{} ? o->port : lb::be16::from_host(other.port);
+      if (other_port != port) return;
+      const bool is_over = vip(other.vip) == nullptr || flows_.is_expired(ref, now_.tick(), snapshot_->timeouts);
+      if (is_over) stale = ref; else found = true;
+    });
+    if (!found && stale) flows_.erase(stale);  // by invariant 3 there is one at most
+    return found;
+  }
+
+  // ---- next hop, rewrite, transmit ----
+
+  bool find_next_hop(Walk& w) noexcept {
+    const bool is_forward = w.direction == lb::Direction::kForward;
+    const lb::NextHopId id = is_forward ? endpoint(w.endpoint_id)->next_hop : tables_.find_route(w.packet.destination);
+    if (id == lb::NextHopId::kNone) return drop(w, lb::DropReason::kNoRoute);
+    w.next_hop = next_hops_.get(id);
+    if (!w.next_hop.is_resolved()) return drop(w, lb::DropReason::kNeighUnresolved);
+    if (w.packet.ip_length() > out_interface(w).mtu) return drop(w, lb::DropReason::kMtu);
+    return true;
+  }
+
+  void rewrite(Walk& w) noexcept {
+    if (w.direction == lb::Direction::kForward) {
+      const lb::EndpointEntry& e = *endpoint(w.endpoint_id);
+      lb::translate<lb::Direction::kForward>(w.data, w.packet, e.address, endpoint_port(e, w.packet.destination_port));
+    } else {
+      lb::translate<lb::Direction::kReply>(w.data, w.packet, vip(w.vip_id)->address, w.vip_port);
+    }
+  }
+
+  bool transmit(Walk& w) noexcept {
+    const lb::InterfaceEntry& out = out_interface(w);
+    tracer_.forwarded(w.direction, w.vip_id, w.endpoint_id, w.next_hop);
+    const std::uint16_t ether_type = w.packet.is_v4 ? lb::kEtherIpv4 : lb::kEtherIpv6;
+    return send(w, out, w.next_hop.mac(), ether_type, w.packet.ip_offset, w.packet.ip_length());
+  }
+
+  // Sends what lies from `offset` on, `length` bytes of it, behind a new Ethernet header. A trailer is cut off.
+  bool send(Walk& w, const lb::InterfaceEntry& out, const lb::MacAddress& to, std::uint16_t ether_type, int offset,
+            std::size_t length) noexcept {
+    const std::uint16_t link = lb::link_length(out.vlan);
+    std::uint8_t* start = Io::reshape(w.frame, offset - link, link + length);
+    if (start == nullptr) return drop(w, lb::DropReason::kMtu);  // no room in front: an mbuf without headroom
+    lb::write_link(start, to, out.mac, out.vlan, ether_type);
+    io_.transmit(out.port, w.frame);
+    return false;
+  }
+
+  // ---- side exits: all return false, for "this packet walks no further" ----
+
+  bool drop(Walk& w, lb::DropReason reason) noexcept {
+    tracer_.dropped(reason);
+    counters_.drop(reason);
+    io_.drop(w.frame);
+    return false;
+  }
+
+  bool answer_arp(Walk& w, std::span<const std::uint8_t> arp) noexcept {
+    lb::Address target;
+    switch (lb::read_arp(arp, target)) {
+      case lb::ArpKind::kBad: return drop(w, lb::DropReason::kArpBad);
+      case lb::ArpKind::kOther: return drop(w, lb::DropReason::kArpIgnored);
+      case lb::ArpKind::kRequest: break;
+    }
+    if (!answers_for(target, w)) return drop(w, lb::DropReason::kArpIgnored);
+    if (!neighbor_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
+    lb::write_arp_reply(w.data + w.link.length, w.in->mac);
+    return answered(w, lb::Event::kAnsweredArp, w.link.source, lb::kEtherArp, w.link.length, sizeof(lb::ArpPacket));
+  }
+
+  bool answer_icmp(Walk& w, bool is_group) noexcept {
+    const lb::Packet& p = w.packet;
+    const std::uint8_t type = w.data[p.l4_offset];
+    if (!p.is_v4 && type == lb::kIcmp6NeighborSolicit) return answer_solicitation(w);
+    if (is_group) return drop_group(w);
+    if (is_icmp_error(p.is_v4, type)) return drop(w, lb::DropReason::kIcmpError);
+    if (lb::is_martian_destination(p.destination)) return drop(w, lb::DropReason::kIpMartianDst);
+    if (address(p.destination) == nullptr) return drop(w, lb::DropReason::kNoVip);
+    if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
+    const std::uint8_t request = p.is_v4 ? lb::kIcmpEchoRequest : lb::kIcmp6EchoRequest;
+    if (type != request || w.data[p.l4_offset + 1] != 0) return drop(w, lb::DropReason::kIcmpIgnored);
+    if (!echo_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
+    lb::write_echo_reply(w.data, p);
+    return answered(w, lb::Event::kAnsweredEcho, w.link.source, w.link.type, p.ip_offset, p.ip_length());
+  }
+
+  // RFC 792: unreachable, source quench, time exceeded, parameter problem. RFC 4443 2.1: types below 128.
+  static bool is_icmp_error(bool is_v4, std::uint8_t type) noexcept {
+    return is_v4 ? type == 3 || type == 4 || type == 11 || type == 12 : type < 128;
+  }
+
+  bool answer_solicitation(Walk& w) noexcept {
+    const auto solicitation = lb::read_solicitation({w.data, Io::length(w.frame)}, w.packet);
+    if (!solicitation) return drop(w, lb::DropReason::kIcmpBad);
+    if (!answers_for(solicitation->target, w)) return drop(w, lb::DropReason::kIcmpIgnored);
+    if (!neighbor_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
+    // Make room first: the advertisement carries an option that the solicitation may lack.
+    const std::uint16_t ip_offset = w.packet.ip_offset;
+    w.data = Io::reshape(w.frame, 0, ip_offset + lb::kAdvertisementLength);
+    if (w.data == nullptr) return drop(w, lb::DropReason::kIcmpBad);
+    lb::write_advertisement(w.data + ip_offset, *solicitation, w.packet.source, w.in->mac);
+    return answered(w, lb::Event::kAnsweredNd, solicitation->is_dad ? lb::kAllNodesMac : w.link.source, lb::kEtherIpv6,
+                    ip_offset, lb::kAdvertisementLength);
+  }
+
+  // ARP and ND: an interface's own address on that interface, VIPs where they are announced.
+  bool answers_for(const lb::Address& target, const Walk& w) const noexcept {
+    const lb::AddressEntry* entry = address(target);
+    return entry != nullptr && (entry->own_on == w.in_id || (entry->is_vip && w.in->announces_vips));
+  }
+
+  // The request's own frame goes back: received and sent, nothing generated.
+  bool answered(Walk& w, lb::Event event, const lb::MacAddress& to, std::uint16_t ether_type, int offset,
+                std::size_t length) noexcept {
+    tracer_.answered(event);
+    counters_.count(event);
+    return send(w, *w.in, to, ether_type, offset, length);
+  }
+
+  // The packet dies by `reason`; an answer saying so is made in its frame, if policy and rate allow. Never in answer
+  // to a RST.
+  bool refuse(Walk& w, lb::DropReason reason, lb::Reject how) noexcept {
+    const lb::Packet& p = w.packet;
+    if (w.vip_id != lb::VipId::kNone) counters_.of(w.vip_id).refused.add();
+    const bool is_tcp = p.protocol == lb::Protocol::kTcp;
+    const bool by_rst = is_tcp && how == lb::Reject::kRst;
+    const bool is_silent = how == lb::Reject::kDrop || (is_tcp && is_rst(p)) ||
+                           !(by_rst ? resets_ : unreachables_).take(now_.ns);
+    if (is_silent) {
+      counters_.count(lb::Event::kRefusedSilently);
+      tracer_.refused(reason, w.vip_id, lb::Event::kRefusedSilently);
+      counters_.drop(reason);
+      io_.drop(w.frame);
+      return false;
+    }
+    return by_rst ? refuse_with_rst(w, reason) : refuse_with_unreachable(w, reason);
+  }
+
+  bool refuse_with_rst(Walk& w, lb::DropReason reason) noexcept {
+    count_refusal(w, reason, lb::Event::kRefusedRst);
+    lb::write_rst(w.data, w.packet);
+    return send(w, *w.in, w.link.source, w.link.type, w.packet.ip_offset, lb::rst_length(w.packet.is_v4));
+  }
+
+  bool refuse_with_unreachable(Walk& w, lb::DropReason reason) noexcept {
+    const lb::Packet& p = w.packet;
+    const auto overhead = static_cast<int>(lb::unreachable_overhead(p.is_v4));
+    std::uint8_t* start = Io::reshape(w.frame, -overhead, std::size_t{p.ip_offset} + lb::unreachable_length(p));
+    if (start == nullptr) return drop(w, reason);
+    count_refusal(w, reason, lb::Event::kRefusedIcmp);
+    lb::write_port_unreachable(start + p.ip_offset, p);
+    return send(w, *w.in, w.link.source, w.link.type, p.ip_offset, lb::unreachable_length(p));
+  }
+
+  void count_refusal(const Walk& w, lb::DropReason reason, lb::Event how) noexcept {
+    tracer_.refused(reason, w.vip_id, how);
+    counters_.drop(reason);
+    counters_.count(how);
+    counters_.generated.add();
+  }
+
+  // ---- small questions ----
+
+  // A source that cannot be, or that is us: a VIP, an own address (LAND).
+  bool has_martian_source(const Walk& w) const noexcept {
+    return lb::is_martian_source(w.packet.source) || address(w.packet.source) != nullptr;
+  }
+  static bool is_syn(const lb::Packet& p) noexcept {
+    return p.protocol == lb::Protocol::kTcp && (p.tcp_flags & (lb::kTcpSyn | lb::kTcpAck)) == lb::kTcpSyn;
+  }
+  static bool is_syn_ack(const lb::Packet& p) noexcept {
+    constexpr std::uint8_t kBoth = lb::kTcpSyn | lb::kTcpAck;
+    return p.protocol == lb::Protocol::kTcp && (p.tcp_flags & kBoth) == kBoth;
+  }
+  static bool is_rst(const lb::Packet& p) noexcept {
+    return p.protocol == lb::Protocol::kTcp && (p.tcp_flags & lb::kTcpRst) != 0;
+  }
+  static lb::be16 endpoint_port(const lb::EndpointEntry& e, lb::be16 vip_port) noexcept {
+    return e.port != lb::be16{} ? e.port : vip_port;
+  }
+  std::uint64_t selection_hash(const lb::Address& client, lb::be16 client_port, const lb::VipEntry& v,
+                               lb::be16 vip_port) const noexcept {
+    return lb::selection_hash(snapshot_->selection_key, v.protocol, client, client_port, v.address, vip_port);
+  }
+  bool was_full_lately() const noexcept { return now_.ns < full_until_ns_; }
+
+  // Ids that the tables answered, as this snapshot knows them; null for a miss. Entry 0 is never live.
+  static const lb::VipEntry* vip(const lb::Snapshot& s, lb::VipId id) noexcept {
+    if (index(id) >= s.vips.size()) return nullptr;
+    const lb::VipEntry& v = s.vips[index(id)];
+    return v.is_live() ? &v : nullptr;
+  }
+  const lb::VipEntry* vip(lb::VipId id) const noexcept { return vip(*snapshot_, id); }
+  const lb::EndpointEntry* endpoint(lb::EndpointId id) const noexcept {
+    if (index(id) >= snapshot_->endpoints.size()) return nullptr;
+    const lb::EndpointEntry& e = snapshot_->endpoints[index(id)];
+    return e.is_live ? &e : nullptr;
+  }
+  const lb::AddressEntry* address(const lb::Address& a) const noexcept {
+    const lb::AddressId id = tables_.find_address(a);
+    if (index(id) >= snapshot_->addresses.size()) return nullptr;
+    const lb::AddressEntry& entry = snapshot_->addresses[index(id)];
+    return entry.is_live() ? &entry : nullptr;
+  }
+  const lb::InterfaceEntry& out_interface(const Walk& w) const noexcept {
+    return snapshot_->interfaces[index(w.next_hop.interface())];
+  }
+
+  void count_packet(const Walk& w) noexcept {
+    EndpointCounters& c = counters_.of(w.endpoint_id);
+    const bool is_forward = w.direction == lb::Direction::kForward;
+    (is_forward ? c.packets_in : c.packets_out).add();
+    (is_forward ? c.bytes_in : c.bytes_out).add(w.packet.ip_length());
+  }
+
+  static constexpr std::uint64_t kFullMemoryNs = 60'000'000'000;  // as long as a SYN may wait for its answer
+  static constexpr std::uint64_t kAnswersPerSecond = 1000;        // and as many at once (design.md part 4)
+
+  const Tables& tables_;
+  Io& io_;
+  FlowTable& flows_;
+  WorkerCounters& counters_;
+  const lb::NextHops& next_hops_;
+  [[no_unique_address]] Tracer tracer_;
+
+  lb::TokenBucket neighbor_answers_{kAnswersPerSecond, kAnswersPerSecond};
+  lb::TokenBucket echo_answers_{kAnswersPerSecond, kAnswersPerSecond};
+  lb::TokenBucket resets_{kAnswersPerSecond, kAnswersPerSecond};
+  lb::TokenBucket unreachables_{kAnswersPerSecond, kAnswersPerSecond};
+  std::uint64_t full_until_ns_ = 0;
+
+  // This burst's.
+  const lb::Snapshot* snapshot_ = nullptr;
+  Now now_;
+  lb::PortIndex port_{};
+  std::size_t received_ = 0;
+  std::uint64_t edits_at_find_ = 0;
+  Places walking_;
+  std::array<Walk, kBurst> walk_;
+  std::array<FlowQuery, kBurst> queries_;
+  std::array<FlowRef, kBurst> refs_;
+};
+
+}  // namespace weir::dataplane
