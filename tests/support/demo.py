@@ -24,7 +24,7 @@ def main():
     if not arguments.clean and child.run([os.path.join(ROOT, "scripts/build"), "weir"]) != 0:
         return 1
     if os.geteuid() != 0:
-        os.execvp("sudo", ["sudo", "--", sys.executable, os.path.realpath(__file__), *sys.argv[1:]])
+        os.execvp("sudo", ["sudo", "--", sys.executable, "-ES", os.path.realpath(__file__), *sys.argv[1:]])
     try:
         return clean() if arguments.clean else show(arguments.keep)
     except net.LabError as error:
@@ -47,7 +47,7 @@ def show(keep):
     else:
         net.enter_private()
     demo = Demo()
-    with site.Site(4, prefix=PREFIX if keep else "") as lab:
+    with site.Site(4, prefix=PREFIX if keep else "", may_stay=keep) as lab:
         with demo.start_weir(lab) as weir:
             demo.run(weir)
             if keep and not demo.broken:

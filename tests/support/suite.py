@@ -161,7 +161,7 @@ def scenario(count, arguments):
                 lines[found[1]].append(f"scenario: {found[2]}")
 
     sudo = [] if os.geteuid() == 0 else ["sudo", "--"]
-    code = child.run([*sudo, sys.executable, "tests/scenario/run.py", *arguments.names], on_line=on_line,
+    code = child.run([*sudo, sys.executable, "-ES", "tests/scenario/run.py", *arguments.names], on_line=on_line,
                      own_group=not sudo)
     count.passed += kinds["PASS"]
     if code != 0 and not kinds["FAIL"]:

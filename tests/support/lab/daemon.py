@@ -40,7 +40,7 @@ class Weir:
 
     def argv(self):
         # bpffs: net_af_xdp's libxdp looks for it in the mount namespace that `ip netns exec` makes.
-        return ["sh", "-c", 'mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf; ulimit -l unlimited; exec "$@"',
+        return ["sh", "-c", 'mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf; exec "$@"',
                 "weir", self._binary, "run", "-c", self.file]
 
     def start(self, wait_s=20):

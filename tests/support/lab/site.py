@@ -42,11 +42,15 @@ class Backend:
 
 
 class Site(contextlib.ExitStack):
-    """Namespaces, servers and files of one lab; leaving the `with` takes everything down unless `keep` is set."""
+    """Namespaces, servers and files of one lab; leaving the `with` takes everything down unless `keep` is set.
 
-    def __init__(self, backends, prefix="", keep=False):
+    With `may_stay` its processes outlive this program if it is kept; without, they cannot.
+    """
+
+    def __init__(self, backends, prefix="", may_stay=False):
         super().__init__()
-        self.keep = keep
+        self.keep = False
+        self._may_stay = may_stay
         self.prefix = prefix
         self.processes = []
         self.backends = [Backend(number) for number in range(1, backends + 1)]
@@ -80,7 +84,7 @@ class Site(contextlib.ExitStack):
         with open(self.path(log), "ab") as output:
             process = subprocess.Popen(
                 self.namespace(namespace).exec_argv(*argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True, preexec_fn=None if self.keep else child.die_with_parent, **options)
+                start_new_session=True, preexec_fn=None if self._may_stay else child.die_with_parent, **options)
         self.processes.append(process)
         return process
 
@@ -90,7 +94,7 @@ class Site(contextlib.ExitStack):
             self.write(f"{backend.name}.conf", _nginx_conf(self.directory, backend.name, keepalive_requests))
             self.spawn(backend.name, ["nginx", "-c", self.path(f"{backend.name}.conf"), "-e", "stderr"],
                        f"{backend.name}.log")
-            self.spawn(backend.name, [sys.executable, os.path.join(os.path.dirname(__file__), "responder.py"),
+            self.spawn(backend.name, [sys.executable, "-ES", os.path.join(os.path.dirname(__file__), "responder.py"),
                                       backend.name, str(DNS_PORT), str(SINK_PORT)], f"{backend.name}.log")
         deadline = time.monotonic() + 10
         for backend in self.backends:
