@@ -28,7 +28,7 @@ def failures(report):
             said = done.stdout + done.stderr
             sentence = next((line for line in said.split("\n") if re.search(named, line)), "")
             report.check(what, done.returncode == code and sentence, figure=sentence[:150],
-                         why=f"exit {done.returncode} (not {code}), said: {said.strip()[-600:]}")
+                         why=f"exit {done.returncode}, not {code} with a word of {named!r}: {said.strip()[-600:]}")
 
         on_null = _replaced(yaml, null)
         refused("no such network device", ENVIRONMENT, "nosuch", yaml.replace("iface=vw0", "iface=nosuch"))
