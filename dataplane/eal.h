@@ -1,0 +1,38 @@
+// DPDK's environment: started once, before anything else of DPDK's; its log kept for error messages.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "lb/result.h"
+
+namespace weir::dataplane {
+
+enum class HugePages : unsigned char { kAuto, kAlways, kNever };
+
+class Eal {
+ public:
+  struct Options {
+    HugePages huge_pages = HugePages::kAuto;
+    std::size_t memory_bytes = 0;  // what mbufs and tables will take
+    bool pci = false;              // scan PCI; else vdevs only, which start faster
+  };
+  /// Once per process, on the thread that will be control's; it is not pinned. Errors say what to do.
+  [[nodiscard]] static lb::Result<Eal> start(const Options& options);
+
+  Eal(Eal&& other) noexcept : up_(std::exchange(other.up_, false)), uses_huge_pages_(other.uses_huge_pages_) {}
+  Eal& operator=(Eal&&) = delete;
+  ~Eal();
+
+  [[nodiscard]] bool uses_huge_pages() const noexcept { return uses_huge_pages_; }
+  /// What DPDK logged since the last call, its last lines joined by "; ". For the end of an error message.
+  [[nodiscard]] static std::string take_log();
+
+ private:
+  explicit Eal(bool uses_huge_pages) : up_(true), uses_huge_pages_(uses_huge_pages) {}
+  bool up_;
+  bool uses_huge_pages_;
+};
+
+}  // namespace weir::dataplane

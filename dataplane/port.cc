@@ -1,0 +1,161 @@
+#include "dataplane/port.h"
+
+#include <net/if.h>
+#include <rte_bus_vdev.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "dataplane/eal.h"
+
+namespace weir::dataplane {
+
+namespace {
+
+constexpr std::uint16_t kDescriptors = 1024;
+constexpr std::uint32_t kMempoolCache = 256;
+
+std::string with_log(std::string message) {
+  const std::string log = Eal::take_log();
+  return log.empty() ? message : message + " (DPDK: " + log + ")";
+}
+
+// "net_af_xdp0,iface=eth1" -> "eth1"
+std::string option_of(const std::string& device, const std::string& key) {
+  const auto at = device.find("," + key + "=");
+  if (at == std::string::npos) return {};
+  const auto begin = at + key.size() + 2;
+  return device.substr(begin, device.find(',', begin) - begin);
+}
+
+// What DPDK would say in a dozen log lines, if at all.
+lb::Result<void> check_device(const std::string& name, const std::string& device) {
+  if (const std::string interface = option_of(device, "iface"); !interface.empty()) {
+    if (device.starts_with("net_tap") || if_nametoindex(interface.c_str()) != 0) return {};
+    return lb::fail("port " + name + ": there is no network interface " + interface +
+                    " here; `ip link` lists what there is");
+  }
+  if (const std::string file = option_of(device, "rx_pcap"); !file.empty() && access(file.c_str(), R_OK) != 0)
+    return lb::fail("port " + name + ": cannot read " + file + ": " + std::strerror(errno));
+  return {};
+}
+
+bool is_pci(const std::string& device) { return !device.starts_with("net_") && !device.starts_with("eth_"); }
+
+}  // namespace
+
+lb::Result<Mempool> create_mempool(std::uint32_t mbufs, std::uint32_t mbuf_bytes, int socket) {
+  rte_mempool* pool = rte_pktmbuf_pool_create("weir_mbufs", mbufs, std::min(kMempoolCache, mbufs / 4), 0,
+                                              static_cast<std::uint16_t>(mbuf_bytes), socket);
+  if (pool == nullptr) {
+    return lb::fail(with_log("no EAL memory for " + std::to_string(mbufs) + " mbufs of " + std::to_string(mbuf_bytes) +
+                             " bytes: " + rte_strerror(rte_errno) + "; lower memory.mbufs"));
+  }
+  return Mempool(pool);
+}
+
+std::size_t mempool_memory(std::uint32_t mbufs, std::uint32_t mbuf_bytes) noexcept {
+  return std::size_t{mbufs} * (mbuf_bytes + sizeof(rte_mbuf) + 128 + 16);
+}
+
+lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
+  if (auto ok = check_device(options.name, options.device); !ok) return std::unexpected(ok.error());
+  static_cast<void>(Eal::take_log());  // what comes from here on is this port's
+
+  Port port;
+  port.name_ = options.name;
+  const auto comma = options.device.find(',');
+  const std::string device = options.device.substr(0, comma);
+  const std::string arguments = comma == std::string::npos ? "" : options.device.substr(comma + 1);
+  const int error = is_pci(device) ? rte_dev_probe(options.device.c_str())
+                                   : rte_vdev_init(device.c_str(), arguments.c_str());
+  if (error < 0) {
+    const char* hint = error == -EPERM || geteuid() != 0
+                           ? "; run weir as root or with CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK"
+                           : "";
+    return lb::fail(with_log("port " + options.name + ": device " + options.device + " does not open: " +
+                             rte_strerror(-error) + hint));
+  }
+  if (rte_eth_dev_get_port_by_name(device.c_str(), &port.id_) != 0) {
+    return lb::fail(with_log("port " + options.name + ": no such device: " + options.device +
+                             (is_pci(device) ? "; is it bound to vfio-pci? `dpdk-devbind.py --status` tells" : "")));
+  }
+  if (auto done = port.configure(options, pool); !done) return std::unexpected(done.error());
+  return port;
+}
+
+lb::Result<void> Port::configure(const Options& options, rte_mempool* pool) {
+  const auto refuse = [&](const std::string& what, int error) {
+    return lb::fail(with_log("port " + name_ + " (" + options.device + "): " + what + ": " + rte_strerror(-error)));
+  };
+  rte_eth_dev_info info;
+  if (const int error = rte_eth_dev_info_get(id_, &info); error < 0) return refuse("no device information", error);
+  driver_ = info.driver_name;
+  is_software_ = !is_pci(options.device);
+  if (options.queues > info.max_rx_queues || options.queues > info.max_tx_queues) {
+    return lb::fail("port " + name_ + " has " + std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) +
+                    " queues, not " + std::to_string(options.queues) + "; lower its `queues`");
+  }
+  rx_queues_ = tx_queues_ = options.queues;
+
+  rte_eth_conf conf{};
+  conf.rxmode.mtu = std::clamp(options.mtu, info.min_mtu, info.max_mtu);
+  if (const int error = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf); error < 0)
+    return refuse("does not take the configuration", error);
+  std::uint16_t rx = kDescriptors, tx = kDescriptors;
+  rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
+  const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
+  for (std::uint16_t q = 0; q < rx_queues_; ++q) {
+    if (const int error = rte_eth_rx_queue_setup(id_, q, rx, socket, nullptr, pool); error < 0)
+      return refuse("receive queue " + std::to_string(q), error);
+    if (const int error = rte_eth_tx_queue_setup(id_, q, tx, socket, nullptr); error < 0)
+      return refuse("transmit queue " + std::to_string(q), error);
+  }
+  // Not every driver can; then frames of that size are dropped by it or arrive anyway.
+  rte_eth_dev_set_mtu(id_, options.mtu);
+
+  rte_ether_addr own{};
+  rte_eth_macaddr_get(id_, &own);
+  std::memcpy(mac_.bytes.data(), own.addr_bytes, 6);
+  bool take_all = options.many_macs;
+  if (!options.wanted_mac.is_zero() && options.wanted_mac != mac_) {
+    rte_ether_addr wanted;
+    std::memcpy(wanted.addr_bytes, options.wanted_mac.bytes.data(), 6);
+    // The kernel interface under a software port keeps its own MAC; there, seeing every frame is the way.
+    take_all |= is_software_ || rte_eth_dev_default_mac_addr_set(id_, &wanted) != 0;
+  }
+  if (take_all) rte_eth_promiscuous_enable(id_);
+  // Neighbour solicitations come to multicast addresses.
+  if (rte_eth_allmulticast_enable(id_) != 0) rte_eth_promiscuous_enable(id_);
+  return {};
+}
+
+lb::Result<void> Port::start() {
+  if (const int error = rte_eth_dev_start(id_); error < 0)
+    return lb::fail(with_log("port " + name_ + " does not start: " + rte_strerror(-error)));
+  is_started_ = true;
+  return {};
+}
+
+Port::Port(Port&& other) noexcept
+    : id_(std::exchange(other.id_, RTE_MAX_ETHPORTS)),
+      rx_queues_(other.rx_queues_),
+      tx_queues_(other.tx_queues_),
+      mac_(other.mac_),
+      name_(std::move(other.name_)),
+      driver_(std::move(other.driver_)),
+      is_software_(other.is_software_),
+      is_started_(std::exchange(other.is_started_, false)) {}
+
+Port::~Port() {
+  if (id_ == RTE_MAX_ETHPORTS) return;
+  if (is_started_) rte_eth_dev_stop(id_);
+  rte_eth_dev_close(id_);
+}
+
+}  // namespace weir::dataplane

@@ -1,0 +1,67 @@
+// A DPDK port: any device, opened, configured for our queues, started.
+#pragma once
+
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "lb/address.h"
+#include "lb/result.h"
+
+namespace weir::dataplane {
+
+struct FreeMempool {
+  void operator()(rte_mempool* pool) const noexcept { rte_mempool_free(pool); }
+};
+using Mempool = std::unique_ptr<rte_mempool, FreeMempool>;
+
+/// The workers' mbufs. Workers share this pool among themselves only (a preempted thread must not hold one up).
+[[nodiscard]] lb::Result<Mempool> create_mempool(std::uint32_t mbufs, std::uint32_t mbuf_bytes, int socket);
+/// EAL memory that it takes.
+[[nodiscard]] std::size_t mempool_memory(std::uint32_t mbufs, std::uint32_t mbuf_bytes) noexcept;
+
+class Port {
+ public:
+  struct Options {
+    std::string name;       // weir.yaml's, for messages
+    std::string device;     // PCI address or vdev string
+    std::uint16_t queues = 1;
+    std::uint16_t mtu = 1500;  // the largest of its interfaces'
+    lb::MacAddress wanted_mac;  // zero: the device's own
+    bool many_macs = false;     // its interfaces use several, so it must take every frame
+  };
+  /// Probes and configures the device; start() lets packets in. `pool` outlives the port.
+  [[nodiscard]] static lb::Result<Port> open(const Options& options, rte_mempool* pool);
+
+  Port(Port&& other) noexcept;
+  Port& operator=(Port&&) = delete;
+  ~Port();  // stops, closes and removes the device
+
+  [[nodiscard]] lb::Result<void> start();
+
+  [[nodiscard]] std::uint16_t id() const noexcept { return id_; }
+  [[nodiscard]] std::uint16_t rx_queues() const noexcept { return rx_queues_; }
+  [[nodiscard]] std::uint16_t tx_queues() const noexcept { return tx_queues_; }
+  [[nodiscard]] const lb::MacAddress& mac() const noexcept { return mac_; }  // the device's own
+  [[nodiscard]] const std::string& driver() const noexcept { return driver_; }
+  /// A vdev, without a NIC behind that would mind being polled less often.
+  [[nodiscard]] bool is_software() const noexcept { return is_software_; }
+  [[nodiscard]] int socket() const noexcept { return rte_eth_dev_socket_id(id_); }
+
+ private:
+  Port() = default;
+  [[nodiscard]] lb::Result<void> configure(const Options& options, rte_mempool* pool);
+
+  std::uint16_t id_ = RTE_MAX_ETHPORTS;
+  std::uint16_t rx_queues_ = 0;
+  std::uint16_t tx_queues_ = 0;
+  lb::MacAddress mac_;
+  std::string name_, driver_;
+  bool is_software_ = false;
+  bool is_started_ = false;
+};
+
+}  // namespace weir::dataplane

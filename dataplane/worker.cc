@@ -1,0 +1,169 @@
+#include "dataplane/worker.h"
+
+#include <pthread.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "lb/hash.h"
+
+namespace weir::dataplane {
+
+namespace {
+
+constexpr unsigned kEmptyPollsBeforeSleep = 1000;
+constexpr long kSleepNs = 50'000;
+// The table is covered once a second, in steps bounded so that no loop takes long.
+constexpr std::uint64_t kScanPeriodNs = 1'000'000'000;
+constexpr std::uint32_t kMaxScanLines = 256;
+constexpr std::uint32_t kListLines = 64;
+
+lb::HashKey random_key() {
+  const auto word = [] {
+    std::uint64_t w = 0;
+    if (getentropy(&w, sizeof w) != 0) w = rte_rdtsc();
+    return w;
+  };
+  return {word(), word()};
+}
+
+// The TSC in nanoseconds, without a division a burst: 32.32 fixed point.
+class Clock {
+ public:
+  Clock() noexcept : scale_((std::uint64_t{1'000'000'000} << 32) / rte_get_tsc_hz()), start_(rte_rdtsc()) {}
+  [[nodiscard]] Now now() const noexcept {
+    const std::uint64_t ticks = rte_rdtsc() - start_;
+    // (high * 2^32 + low) * scale / 2^32, in 64 bits: good for 2^32 s of a 1 GHz TSC.
+    return {(ticks >> 32) * scale_ + ((ticks & 0xffffffff) * scale_ >> 32)};
+  }
+
+ private:
+  std::uint64_t scale_;
+  std::uint64_t start_;
+};
+
+}  // namespace
+
+lb::Result<std::unique_ptr<Worker>> Worker::create(const Options& options, const RteTables& tables,
+                                                   const lb::NextHops& next_hops, Rcu& rcu) {
+  auto flows = FlowTable::create(options.flows, random_key());
+  if (!flows) return std::unexpected(flows.error());
+  auto counters = WorkerCounters::create();
+  if (!counters) return std::unexpected(counters.error());
+  return std::unique_ptr<Worker>(
+      new Worker(options, tables, next_hops, rcu, std::move(*flows), std::move(*counters)));
+}
+
+Worker::Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu,
+               FlowTable flows, WorkerCounters counters)
+    : options_(options),
+      rcu_(rcu),
+      flows_(std::move(flows)),
+      counters_(std::move(counters)),
+      io_(options.tx, counters_),
+      path_(tables, io_, flows_, counters_, next_hops) {}
+
+Worker::~Worker() { stop(); }
+
+void Worker::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true, std::memory_order_release);
+  thread_.join();
+}
+
+bool Worker::post(FlowRequest& request) noexcept {
+  FlowRequest* none = nullptr;
+  return request_.compare_exchange_strong(none, &request, std::memory_order_release, std::memory_order_relaxed);
+}
+
+void Worker::run() noexcept {
+  pthread_setname_np(pthread_self(), ("weir-worker-" + std::to_string(options_.index)).c_str());
+  prctl(PR_SET_TIMERSLACK, 1000UL);
+  if (options_.core >= 0) {
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    CPU_SET(static_cast<unsigned>(options_.core), &cores);
+    pthread_setaffinity_np(pthread_self(), sizeof cores, &cores);
+  }
+  rte_thread_register();  // gives it an lcore id, and so a mempool cache
+  rcu_.online(options_.index);
+
+  const Clock clock;
+  unsigned empty_polls = 0;
+  while (!stopping_.load(std::memory_order_acquire)) {
+    const lb::Snapshot& snapshot = *rcu_.current();
+    const Now now = clock.now();
+    const bool is_busy = poll_once(snapshot, now);
+    io_.flush();
+    expire(snapshot, now);
+    answer(snapshot, now);
+    load_.loops.add();
+    if (is_busy) load_.busy_loops.add();
+    rcu_.quiescent(options_.index);
+
+    empty_polls = is_busy ? 0 : empty_polls + 1;
+    if (options_.sleeps_when_idle && empty_polls >= kEmptyPollsBeforeSleep) sleep();
+  }
+  rcu_.offline(options_.index);
+  rte_thread_unregister();
+}
+
+// One burst from each of its queues.
+bool Worker::poll_once(const lb::Snapshot& snapshot, Now now) noexcept {
+  bool is_busy = false;
+  for (const RxQueue& q : options_.rx) {
+    std::array<rte_mbuf*, Path::kBurst> frames;
+    const std::uint16_t n = rte_eth_rx_burst(q.port_id, q.queue_id, frames.data(), Path::kBurst);
+    if (n == 0) continue;
+    is_busy = true;
+    load_.bursts.add();
+    path_.process({frames.data(), n}, q.port, snapshot, now);
+  }
+  return is_busy;
+}
+
+void Worker::expire(const lb::Snapshot& snapshot, Now now) noexcept {
+  const std::uint64_t elapsed = std::min(now.ns - scanned_until_ns_, kScanPeriodNs);
+  const auto due = static_cast<std::uint32_t>(elapsed * flows_.lines() / kScanPeriodNs);
+  if (due == 0) return;
+  path_.expire(std::min(due, kMaxScanLines), snapshot, now);
+  scanned_until_ns_ = now.ns;
+}
+
+void Worker::answer(const lb::Snapshot& snapshot, Now now) noexcept {
+  FlowRequest* request = request_.load(std::memory_order_acquire);
+  if (request == nullptr) return;
+  request->cursor = flows_.list(request->cursor, kListLines, [&](const Flow& f) {
+    const auto silent = static_cast<lb::Tick>(now.tick() - f.last_seen);
+    const lb::Tick timeout = f.state.timeout(snapshot.timeouts);
+    if (silent >= timeout || (request->wanted && !request->wanted(f))) return;
+    if (request->rows.size() == request->limit) {
+      request->is_cut = true;
+      return;
+    }
+    request->rows.push_back({f, static_cast<std::uint32_t>(timeout - silent)});  // room was made
+  });
+  if (request->cursor < flows_.lines() && !request->is_cut) return;
+  request_.store(nullptr, std::memory_order_relaxed);
+  request->is_done.store(true, std::memory_order_release);
+}
+
+void Worker::sleep() noexcept {
+  rcu_.offline(options_.index);
+  const timespec nap{0, kSleepNs};
+  nanosleep(&nap, nullptr);
+  rcu_.online(options_.index);
+}
+
+}  // namespace weir::dataplane

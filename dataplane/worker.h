@@ -1,0 +1,105 @@
+// A worker: one thread on one core, its queues, its flows, its counters, and the loop around the packet path.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "dataplane/counters.h"
+#include "dataplane/flow_table.h"
+#include "dataplane/mbuf_io.h"
+#include "dataplane/packet_path.h"
+#include "dataplane/rcu.h"
+#include "dataplane/rte_tables.h"
+#include "lb/next_hops.h"
+
+namespace weir::dataplane {
+
+/// A question to a worker about its flows. Control fills in what it asks and makes room for the answers, posts it,
+/// and does not touch it until is_done; the worker answers a few lines a loop and allocates nothing.
+struct FlowRequest {
+  // written: control, before post()
+  std::function<bool(const Flow&)> wanted;  // called on the worker: must be pure and cheap; empty: all
+  std::size_t limit = 1000;
+
+  // written: the worker, before is_done
+  struct Row {
+    Flow flow;
+    std::uint32_t expires_s = 0;
+  };
+  std::vector<Row> rows;  // control reserves `limit`
+  bool is_cut = false;    // there were more
+  std::atomic<bool> is_done{false};
+
+  std::uint64_t cursor = 0;  // the worker's
+};
+
+struct RxQueue {
+  std::uint16_t port_id = 0;   // DPDK's
+  std::uint16_t queue_id = 0;
+  lb::PortIndex port{};
+};
+
+class Worker {
+ public:
+  struct Options {
+    std::uint32_t index = 0;             // counts from 0; its place in the RCU variable
+    int core = -1;                       // pinned there; -1: not pinned
+    std::vector<RxQueue> rx;             // in the file's order of ports
+    std::vector<TxQueue> tx;             // by PortIndex
+    bool sleeps_when_idle = false;       // all its ports are software
+    FlowTable::Size flows;
+  };
+  /// What it shares outlives it. The first snapshot is published before start().
+  [[nodiscard]] static lb::Result<std::unique_ptr<Worker>> create(const Options& options, const RteTables& tables,
+                                                                  const lb::NextHops& next_hops, Rcu& rcu);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker();  // stops
+
+  void start();
+  /// Asks it to end and waits; frames in flight are sent first.
+  void stop();
+
+  // ---- control's side ----
+  [[nodiscard]] const WorkerCounters& counters() const noexcept { return counters_; }
+  [[nodiscard]] const FlowTable& flows() const noexcept { return flows_; }
+  [[nodiscard]] const MbufIo& io() const noexcept { return io_; }
+  [[nodiscard]] const Options& options() const noexcept { return options_; }
+  /// One at a time; false while the last one is not done.
+  [[nodiscard]] bool post(FlowRequest& request) noexcept;
+
+  struct Load {
+    lb::Counter loops, busy_loops, bursts;
+  };
+  [[nodiscard]] const Load& load() const noexcept { return load_; }
+
+ private:
+  using Path = PacketPath<RteTables, MbufIo>;
+
+  Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu, FlowTable flows,
+         WorkerCounters counters);
+  void run() noexcept;
+  bool poll_once(const lb::Snapshot& snapshot, Now now) noexcept;
+  void expire(const lb::Snapshot& snapshot, Now now) noexcept;
+  void answer(const lb::Snapshot& snapshot, Now now) noexcept;
+  void sleep() noexcept;
+
+  Options options_;
+  Rcu& rcu_;
+  FlowTable flows_;
+  WorkerCounters counters_;
+  MbufIo io_;
+  Path path_;
+  Load load_;
+  std::uint64_t scanned_until_ns_ = 0;
+  std::atomic<FlowRequest*> request_{nullptr};  // written: control sets, the worker clears
+  std::atomic<bool> stopping_{false};           // written: control; read: the worker
+  std::thread thread_;
+};
+
+}  // namespace weir::dataplane
