@@ -67,6 +67,22 @@ def own_backend_leaves(report):
                      figure=f"{held.names.count('b3')} of {len(held.names)}", why=f"{held.failures}, {held.moved} moved")
 
 
+def udp_moves_at_once(report):
+    """UDP flows of a removed backend go elsewhere with their next packet; all others stay (design part 4)."""
+    with running(report, MEMBERS) as (lab, weir):
+        client, members = lab.namespace("client"), lab.members(MEMBERS)
+        for vip in (site.VIP4, site.VIP6):
+            weir.reload(lab.config(site.services(members)))
+            before = load.dns(client, vip, 53, 2000, first_source_port=20_000).by_port
+            weir.reload(lab.config(site.services([m for m in members if m[0].name != "b3"])))
+            tally = load.dns(client, vip, 53, 2000, first_source_port=20_000)
+            on_b3 = sum(name == "b3" for name in before.values())
+            report.check(f"{vip}: flows of the removed backend move", on_b3 > 0 and not tally.failed and
+                         not tally.answers["b3"], figure=f"{on_b3} flows", why=f"{tally.why()}; {dict(tally.answers)}")
+            moved = sum(name != "b3" and tally.by_port.get(port) != name for port, name in before.items())
+            report.check(f"{vip}: all others stay", moved == 0, figure=f"{len(before) - on_b3} flows", why=f"{moved} moved")
+
+
 def refused(report):
     """A file that fails validation changes nothing and says why."""
     with running(report, MEMBERS) as (lab, weir):
@@ -107,4 +123,4 @@ def _what_runs(shown):
             [(b["service"], b["address"], b["port"], b["weight"], b["state"]) for b in backends["backends"]])
 
 
-SCENARIOS = [fifty_under_wrk, own_backend_leaves, refused]
+SCENARIOS = [fifty_under_wrk, own_backend_leaves, udp_moves_at_once, refused]

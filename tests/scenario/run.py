@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests/support"))
 
 import life
 import reload
+import show
 import start
 import trace
 import traffic
@@ -22,7 +23,7 @@ from lab import net
 from scenario import Report, Skipped
 
 SCENARIOS = {f"{module.__name__}.{function.__name__}": function
-             for module in (start, trace, traffic, reload, life) for function in module.SCENARIOS}
+             for module in (start, trace, traffic, show, reload, life) for function in module.SCENARIOS}
 
 
 def main():

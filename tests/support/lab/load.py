@@ -231,6 +231,11 @@ class KeepAlive:
         for connection in self._connections:
             connection.close()
 
+    def sources(self):
+        """Each connection's own end, as text with its port."""
+        ends = (connection.sock.getsockname() for connection in self._connections)
+        return [f"{host(end[0])}:{end[1]}" for end in ends]
+
     @staticmethod
     def _ask(connection):
         connection.request("GET", "/")
