@@ -39,10 +39,14 @@ lb::Timeouts to_lb(const config::Timeouts& t) {
   return {ticks(t.tcp_new), ticks(t.tcp_established), ticks(t.tcp_closing), ticks(t.udp_new), ticks(t.udp)};
 }
 
-std::uint8_t host_length(const Address& a) { return a.is_v4() ? 32 : 128; }
+std::uint8_t host_length(const Address& a) {
+  return a.is_v4() ? 32 : 128;
+}
 
 // The quietest of two ways to refuse: a closed port of an address says no more than its least talkative service.
-lb::Reject quieter(lb::Reject a, lb::Reject b) { return std::max(a, b); }
+lb::Reject quieter(lb::Reject a, lb::Reject b) {
+  return std::max(a, b);
+}
 
 bool same(const VipEntry& a, const VipEntry& b) {
   return a.address == b.address && a.set == b.set && a.first_port == b.first_port && a.last_port == b.last_port &&
@@ -54,9 +58,8 @@ bool same(const EndpointEntry& a, const EndpointEntry& b) {
          a.any_port_sibling == b.any_port_sibling;
 }
 bool same(const std::vector<AddressEntry::PortSpan>& a, const std::vector<AddressEntry::PortSpan>& b) {
-  return std::ranges::equal(a, b, [](const auto& x, const auto& y) {
-    return x.first == y.first && x.last == y.last && x.vip == y.vip;
-  });
+  return std::ranges::equal(
+      a, b, [](const auto& x, const auto& y) { return x.first == y.first && x.last == y.last && x.vip == y.vip; });
 }
 bool same(const AddressEntry& a, const AddressEntry& b) {
   return a.is_vip == b.is_vip && a.own_on == b.own_on && a.reject == b.reject && same(a.tcp_spans, b.tcp_spans) &&
@@ -123,9 +126,8 @@ lb::Result<Compiled> Compiler::build_all(Build& b) {
   for (const std::uint32_t id : b.live_next_hops) {
     const NextHopKey& key = *next_hops_.key_of(id);
     const auto neighbor = b.neighbors.find(key);
-    b.out.next_hops.emplace_back(NextHopId(id), neighbor == b.neighbors.end()
-                                                    ? NextHopWord()
-                                                    : NextHopWord(key.interface, neighbor->second));
+    b.out.next_hops.emplace_back(
+        NextHopId(id), neighbor == b.neighbors.end() ? NextHopWord() : NextHopWord(key.interface, neighbor->second));
   }
   b.out.snapshot = std::move(b.snapshot);
   return std::move(b.out);
@@ -141,8 +143,8 @@ lb::Result<void> Compiler::add_interfaces(Build& b) {
   for (const config::Interface& i : m.interfaces) {
     const auto id = interfaces_.acquire(i.name);
     if (!id) return lb::fail("too many interfaces over the life of this process; restart weir");
-    const auto port = static_cast<std::size_t>(
-        std::ranges::find(m.ports, i.port, &config::Port::name) - m.ports.begin());
+    const auto port =
+        static_cast<std::size_t>(std::ranges::find(m.ports, i.port, &config::Port::name) - m.ports.begin());
     const auto& names = m.announce.interfaces;
     const bool announces = m.announce.segment == config::AnnounceSegment::kAlways &&
                            (!names || std::ranges::find(*names, i.name) != names->end());
@@ -164,8 +166,7 @@ lb::Result<void> Compiler::add_interfaces(Build& b) {
 
 lb::Result<void> Compiler::add_routes(Build& b) {
   const auto interface_id = [&](const std::string& name) { return InterfaceId(interfaces_.find(name)); };
-  for (const config::Neighbor& n : b.model.neighbors)
-    b.neighbors[{interface_id(n.interface), n.address}] = n.mac;
+  for (const config::Neighbor& n : b.model.neighbors) b.neighbors[{interface_id(n.interface), n.address}] = n.mac;
   for (const config::Route& r : b.model.routes)
     b.routes.emplace_back(r.to, NextHopKey{interface_id(r.interface), r.via});
   // Longest first; of equal ones the static route, which someone wrote, wins over the connected one.
@@ -216,8 +217,8 @@ lb::Result<void> Compiler::add_services(Build& b) {
     names->push_back(service.name);
     std::shared_ptr<const lb::BackendSet> sets[2];
     for (const Family family : {Family::kIpv4, Family::kIpv6}) {
-      const bool is_needed = std::ranges::any_of(
-          service.vips, [&](const config::Vip& v) { return v.address.family() == family; });
+      const bool is_needed =
+          std::ranges::any_of(service.vips, [&](const config::Vip& v) { return v.address.family() == family; });
       if (!is_needed) continue;
       auto set = set_of(b, service, family);
       if (!set) return std::unexpected(set.error());
@@ -278,9 +279,10 @@ lb::Result<void> Compiler::add_vip(Build& b, std::uint32_t position, const confi
   const config::Service& service = b.model.services[position];
   const auto id = vips_.acquire({vip.address, service.protocol, vip.ports.first, vip.ports.last});
   if (!id) {
-    return lb::fail(fmt::format("service {}: no VIP id left; {} removed VIPs still have flows, try again when those "
-                                "have ended",
-                                service.name, vips_.retired().size()));
+    return lb::fail(
+        fmt::format("service {}: no VIP id left; {} removed VIPs still have flows, try again when those "
+                    "have ended",
+                    service.name, vips_.retired().size()));
   }
   b.live_vips.insert(*id);
   for (const EndpointId e : set->members) {
@@ -344,8 +346,7 @@ void Compiler::write_endpoints(Build& b) {
   }
   for (auto& [id, entry] : b.endpoint_entries) {
     entry.has_left = left_.contains(id);
-    if (entry.port != be16{})
-      entry.any_port_sibling = EndpointId(endpoints_.find({entry.address, entry.protocol, {}}));
+    if (entry.port != be16{}) entry.any_port_sibling = EndpointId(endpoints_.find({entry.address, entry.protocol, {}}));
     b.out.contents.endpoints[{entry.address, entry.protocol, entry.port}] = EndpointId(id);
     put(b.endpoints, id, entry);
   }
@@ -381,9 +382,7 @@ bool Compiler::collect(const FlowCounts& flows) {
   vips_.collect([&](std::uint32_t id) { return flows.vip(VipId(id)) == 0; });
   addresses_.collect([](std::uint32_t) { return true; });
   next_hops_.collect([](std::uint32_t) { return true; });
-  std::erase_if(left_, [&](std::uint32_t id) {
-    return endpoints_.is_live(id) && flows.endpoint(EndpointId(id)) == 0;
-  });
+  std::erase_if(left_, [&](std::uint32_t id) { return endpoints_.is_live(id) && flows.endpoint(EndpointId(id)) == 0; });
   return endpoints_.collect([&](std::uint32_t id) {
     const bool is_free = flows.endpoint(EndpointId(id)) == 0;
     if (is_free) left_.erase(id);

@@ -92,9 +92,7 @@ class Compiler {
   [[nodiscard]] lb::EndpointId endpoint_id(const lb::ServiceKey& key) const {
     return lb::EndpointId(endpoints_.find(key));
   }
-  [[nodiscard]] std::size_t retired_count() const {
-    return vips_.retired().size() + endpoints_.retired().size();
-  }
+  [[nodiscard]] std::size_t retired_count() const { return vips_.retired().size() + endpoints_.retired().size(); }
 
  private:
   struct Build;  // one compile() call's working state

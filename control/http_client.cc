@@ -6,7 +6,10 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // boost::optional inside Beast, with g++ 12 and a sanitizer
 #include <boost/beast/http.hpp>
+#pragma GCC diagnostic pop
 #include <cerrno>
 
 namespace weir::control {

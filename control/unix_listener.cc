@@ -36,21 +36,27 @@ sockaddr_un address_of(const std::string& path) {
   return a;
 }
 
-lb::Result<void> make_directory(const std::filesystem::path& directory) {
-  for (std::filesystem::path made; const auto& part : directory) {
+/// Makes `directory` and what is missing above it, where all of that is below `root`.
+lb::Result<void> make_directory(const std::filesystem::path& directory, const std::filesystem::path& root) {
+  const auto below = directory.lexically_normal().lexically_relative(root);
+  if (below.empty() || *below.begin() == "..") return {};  // lock_directory() says what is wrong
+  std::filesystem::path made = root;
+  for (const auto& part : below) {
     made /= part;
-    if (::mkdir(made.c_str(), 0755) != 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
-      return lb::fail(fmt::format("cannot make directory {} for the control socket: {}", made.string(), reason(errno)));
+    if (::mkdir(made.c_str(), 0755) != 0 && errno != EEXIST)
+      return lb::fail(fmt::format("cannot make directory {} for the control socket: {}; give another control.socket",
+                                  made.string(), reason(errno)));
   }
   return {};
 }
 
-lb::Result<FileDescriptor> lock_directory(const std::filesystem::path& directory) {
+lb::Result<FileDescriptor> lock_directory(const std::filesystem::path& directory, const std::string& path) {
   FileDescriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd)
     return lb::fail(
-        fmt::format("cannot open directory {} of the control socket: {}; make it, or give another control.socket",
-                    directory.string(), reason(errno)));
+        fmt::format("cannot open directory {} for control socket {}: {}; make it, or give another "
+                    "control.socket",
+                    directory.string(), path, reason(errno)));
   const auto give_up = std::chrono::steady_clock::now() + kLockPatience;
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR)
@@ -113,7 +119,7 @@ lb::Result<FileDescriptor> bind_listening(const std::string& path) {
 
 }  // namespace
 
-lb::Result<UnixListener> UnixListener::open(const std::string& path) {
+lb::Result<UnixListener> UnixListener::open(const std::string& path, const std::string& volatile_root) {
   if (path.empty() || path.find('\0') != std::string::npos) return lb::fail("control.socket is empty; give a path");
   if (path.size() > kLongestPath)
     return lb::fail(fmt::format("control socket path {} is {} bytes long; give one of at most {}", path, path.size(),
@@ -121,8 +127,8 @@ lb::Result<UnixListener> UnixListener::open(const std::string& path) {
   std::filesystem::path directory = std::filesystem::path(path).parent_path();
   if (directory.empty()) directory = ".";
 
-  if (auto made = make_directory(directory); !made) return std::unexpected(made.error());
-  const auto lock = lock_directory(directory);
+  if (auto made = make_directory(directory, volatile_root); !made) return std::unexpected(made.error());
+  const auto lock = lock_directory(directory, path);
   if (!lock) return std::unexpected(lock.error());
   if (auto ok = check_replaceable(path); !ok) return std::unexpected(ok.error());
 

@@ -17,9 +17,11 @@ namespace weir::control {
 
 class UnixListener {
  public:
-  /// Mode 0660. Makes missing parent directories (0755). The caller takes the descriptor with release(); the path is
-  /// unlinked when the UnixListener goes, unless someone else's socket stands there by then.
-  [[nodiscard]] static lb::Result<UnixListener> open(const std::string& path);
+  /// Mode 0660. A missing directory below `volatile_root` is made (0755), for nobody else can have made it since boot;
+  /// elsewhere it is more likely a slip of the pen, and refused. The caller takes the descriptor with release(); the
+  /// path is unlinked when the UnixListener goes, unless someone else's socket stands there by then.
+  [[nodiscard]] static lb::Result<UnixListener> open(const std::string& path,
+                                                     const std::string& volatile_root = "/run");
 
   UnixListener(UnixListener&& other) noexcept;
   UnixListener& operator=(UnixListener&&) = delete;

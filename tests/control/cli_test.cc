@@ -147,6 +147,38 @@ TEST(Cli, CompletionScriptsAreShell) {
   }
 }
 
+constexpr const char* kGoodFile = R"(
+ports:
+  - {name: p0, device: net_null0}
+interfaces:
+  - {name: uplink, port: p0, addresses: [198.51.100.1/24]}
+services:
+  - name: web
+    vips: [{address: 203.0.113.10, port: 80}]
+    protocol: tcp
+    backends: [{address: 198.51.100.5, port: 8080}, {address: 198.51.100.6, port: 8080}]
+)";
+
+TEST(Cli, CheckOfAGoodFile) {
+  TemporaryDirectory directory;
+  const std::string file = directory.write("weir.yaml", kGoodFile);
+  const Outcome o = weir({"check", "-c", file});
+  EXPECT_EQ(o.exit_code, kExitDone) << o.err;
+  EXPECT_EQ(o.out, file + ": good: 1 service, 2 backends, 1 interface\n");
+  EXPECT_THAT(o.err, AllOf(HasSubstr(file + ":"), HasSubstr("warning: "), HasSubstr("hash_key")));
+}
+
+TEST(Cli, CheckNamesEveryProblemOfEveryFile) {
+  TemporaryDirectory directory;
+  const std::string good = directory.write("good.yaml", kGoodFile);
+  const std::string bad = directory.write("bad.yaml", "workers: many\nprots: []\n");
+  const std::string none = directory.file("none.yaml");
+  const Outcome o = weir({"check", "-c", bad, none, good});
+  EXPECT_EQ(o.exit_code, kExitRefused);
+  EXPECT_THAT(o.out, HasSubstr(good));
+  EXPECT_THAT(o.err, AllOf(HasSubstr(bad + ":1:10: "), HasSubstr(bad + ":2:1: "), HasSubstr(none + ": ")));
+}
+
 TEST(Cli, WithoutADaemonExitsWith3) {
   TemporaryDirectory directory;
   const std::string socket = directory.file("weir.sock");

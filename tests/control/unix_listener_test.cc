@@ -33,17 +33,26 @@ TEST(UnixListener, HasMode0660UnderAnyUmask) {
   }
 }
 
-TEST(UnixListener, MakesItsDirectoryAndLeavesNothingElse) {
+TEST(UnixListener, MakesItsDirectoryBelowRunAndLeavesNothingElse) {
   TemporaryDirectory directory;
   const std::string path = directory.file("a/b/weir.sock");
   {
-    const auto listener = UnixListener::open(path);
+    const auto listener = UnixListener::open(path, directory.file(""));
     ASSERT_TRUE(listener) << listener.error().message;
     EXPECT_EQ(mode_of(directory.file("a/b")), mode_t{S_IFDIR | 0755});
     const std::filesystem::directory_iterator entries(directory.file("a/b"));
     EXPECT_EQ(std::distance(begin(entries), end(entries)), 1);
   }
   EXPECT_TRUE(std::filesystem::is_empty(directory.file("a/b")));
+}
+
+TEST(UnixListener, RefusesAMissingDirectoryElsewhere) {
+  TemporaryDirectory directory;
+  const std::string path = directory.file("rnu/weir.sock");
+  const auto listener = UnixListener::open(path);
+  ASSERT_FALSE(listener);
+  EXPECT_THAT(listener.error().message, HasSubstr(path));
+  EXPECT_FALSE(std::filesystem::exists(directory.file("rnu")));
 }
 
 TEST(UnixListener, RefusesWhileAnotherListensAndLeavesItAlone) {
