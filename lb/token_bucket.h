@@ -8,13 +8,17 @@ namespace weir::lb {
 
 class TokenBucket {
  public:
+  /// Both at least 1; burst at most 2^32, so that no product below overflows.
   constexpr TokenBucket(std::uint64_t per_second, std::uint64_t burst) noexcept
-      : per_second_(per_second), burst_(burst), tokens_(burst) {}
+      : per_second_(per_second), burst_(burst), fill_ns_(burst * kSecond / per_second), tokens_(burst) {}
 
   /// `now_ns` never goes back. False: over the rate.
   [[nodiscard]] constexpr bool take(std::uint64_t now_ns) noexcept {
-    const std::uint64_t due = (now_ns - last_ns_) * per_second_ / kSecond;
-    if (due > 0) {
+    const std::uint64_t silence = now_ns - last_ns_;
+    if (silence > fill_ns_) {
+      tokens_ = burst_;
+      last_ns_ = now_ns;
+    } else if (const std::uint64_t due = silence * per_second_ / kSecond; due > 0) {
       tokens_ = std::min(burst_, tokens_ + due);
       last_ns_ = tokens_ == burst_ ? now_ns : last_ns_ + due * kSecond / per_second_;
     }
@@ -25,7 +29,7 @@ class TokenBucket {
 
  private:
   static constexpr std::uint64_t kSecond = 1'000'000'000;
-  std::uint64_t per_second_, burst_, tokens_;
+  std::uint64_t per_second_, burst_, fill_ns_, tokens_;
   std::uint64_t last_ns_ = 0;
 };
 
