@@ -104,7 +104,7 @@ def refused(report):
         done = weir.reload(good.replace("workers: 1", "workers: 2"))
         report.check("another number of workers is refused, naming the key", done.returncode == 1 and
                      "workers" in done.stdout + done.stderr, why=f"exit {done.returncode}: {done.stdout}{done.stderr}")
-        done = weir.reload(good.replace("vw1,busy_budget=0", "vw1"))
+        done = weir.reload(good.replace("iface=vw1", "iface=vw9"))
         report.check("another device is refused, naming ports", done.returncode == 1 and
                      "ports" in done.stdout + done.stderr, why=f"exit {done.returncode}: {done.stdout}{done.stderr}")
         after = weir.show("services"), weir.show("backends")

@@ -32,7 +32,7 @@ class Report:
 
 
 @contextlib.contextmanager
-def running(report, members, backends=4, driver="af_xdp", services=site.services):
+def running(report, members, backends=4, driver=None):
     """A lab with servers and Weir; `members` are (backend number, weight). Yields (lab, weir).
 
     At the end everything is let come to rest and conservation must be exact; if any check failed, Weir's log and
@@ -41,17 +41,20 @@ def running(report, members, backends=4, driver="af_xdp", services=site.services
     failed_before = report.failed
     with site.Site(backends) as lab:
         lab.start_servers()
-        weir = daemon.Weir(lab, report.binary, lab.config(services(lab.members(members)), driver))
-        counters = "(none were read)"
+        weir = daemon.Weir(lab, report.binary, lab.config(site.services(lab.members(members)), driver))
+        counters = "(it did not start)"
         try:
             with weir:
-                yield lab, weir
-                difference, counters = weir.difference_at_rest()
-                report.check("conservation is exact at rest", difference == 0,
-                             figure=f"received {counters['received']}", why=f"difference {difference}")
-        except BaseException:
-            report.failed += 1
+                try:
+                    yield lab, weir
+                    difference, now = weir.difference_at_rest()
+                    report.check("conservation is exact at rest", difference == 0, figure=f"received {now['received']}",
+                                 why=f"difference {difference}")
+                finally:
+                    counters = weir.cli("show", "drops").stdout if weir.is_running() else "(it no longer runs)"
+        except Exception:
+            report.failed += 1  # the runner prints what it was
             raise
         finally:
             if report.failed > failed_before:
-                net.say(f"counters: {counters}\nweir's log:\n{lab.log('weir')}")
+                net.say(f"counters:\n{counters}\nweir's log:\n{lab.log('weir')}")

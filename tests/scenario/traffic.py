@@ -3,13 +3,15 @@
 import os
 
 from lab import load, site
-from scenario import running
+from scenario import Skipped, running
 
 BULK_BYTES = (1 << 30) if os.environ.get("WEIR_BULK") == "1G" else (64 << 20)
 MEMBERS = [(1, 1), (2, 2), (3, 3)]
 
 
 def af_xdp(report):
+    if site.usual_driver() != "af_xdp":
+        raise Skipped("this kernel has no AF_XDP")
     with running(report, MEMBERS, driver="af_xdp") as (lab, weir):
         requests(report, lab, 20_000)
         refusals(report, lab)

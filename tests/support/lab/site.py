@@ -11,6 +11,7 @@ have Weir as their default gateway. Weir's ends of the veth pairs are DPDK ports
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,15 @@ def device(driver, index):
     options = {"af_xdp": f"net_af_xdp{index},iface=vw{index},busy_budget=0",
                "af_packet": f"net_af_packet{index},iface=vw{index}"}
     return options[driver]
+
+
+def usual_driver():
+    """net_af_xdp, and net_af_packet where the kernel was built without AF_XDP."""
+    try:
+        socket.socket(44, socket.SOCK_RAW).close()  # AF_XDP, <linux/socket.h>
+    except OSError:
+        return "af_packet"
+    return "af_xdp"
 
 
 class Backend:
@@ -109,15 +119,15 @@ class Site(contextlib.ExitStack):
             return "".join(file.readlines()[-lines:])
         return ""
 
-    def config(self, services, driver="af_xdp", socket=None, extra="", neighbors=None):
+    def config(self, services, driver=None):
         """weir.yaml for this site. `services` is YAML text, the lines under `services:`."""
-        known = neighbors if neighbors is not None else self.backends
+        driver = driver or usual_driver()
         lines = "".join(f"  - {{address: {b.address4}, mac: \"{b.mac}\", interface: servers}}\n"
-                        f"  - {{address: \"{b.address6}\", mac: \"{b.mac}\", interface: servers}}\n" for b in known)
+                        f"  - {{address: \"{b.address6}\", mac: \"{b.mac}\", interface: servers}}\n" for b in self.backends)
         return f"""\
 workers: 1
 memory: {{huge_pages: never, mbufs: 16384}}
-control: {{socket: {socket or self.path("weir.sock")}, state_dir: {self.directory}}}
+control: {{socket: {self.path("weir.sock")}, state_dir: {self.directory}}}
 hash_key: "00112233445566778899aabbccddeeff"
 conntrack: {{capacity: 200000, wide_capacity: 50000}}
 ports:
@@ -135,7 +145,7 @@ interfaces:
 neighbors:
   - {{address: 198.51.100.2, mac: "{CLIENT_MAC}", interface: uplink}}
   - {{address: "2001:db8:1::2", mac: "{CLIENT_MAC}", interface: uplink}}
-{lines}{extra}services:
+{lines}services:
 {services}"""
 
     def _build(self):
