@@ -48,6 +48,7 @@ void check_interfaces_stand_on_ports(const Draft& draft, const Ports& ports, Pro
                        show(i.name), show(i.port), hint(i.port, ports));
       continue;
     }
+    if (!draft.interfaces_whole) continue;  // its vlan may be what could not be read
     const auto [first, is_new] = taken.try_emplace({i.port, i.vlan}, &i);
     if (!is_new)
       problems.error(i.where,
@@ -56,17 +57,17 @@ void check_interfaces_stand_on_ports(const Draft& draft, const Ports& ports, Pro
   }
 }
 
-void check_mtu(const Interface& i, const Memory& memory, Problems& problems) {
+void check_mtu(const Interface& i, const Draft& draft, Problems& problems) {
   const bool has_ipv6 = std::ranges::any_of(i.addresses, [](const lb::Prefix& p) { return !p.address.is_v4(); });
   if (has_ipv6 && i.mtu < kLeastMtuWithIpv6)
     problems.error(i.where, "interface {}: mtu {} is too small for its IPv6 address; write {} or more", show(i.name),
                    i.mtu, kLeastMtuWithIpv6);
   const std::uint32_t needed = i.mtu + kFrameOverhead + kHeadroom;
-  if (needed > memory.mbuf_bytes)
+  if (draft.memory_whole && needed > draft.model.memory.mbuf_bytes)
     problems.error(i.where,
                    "interface {}: mtu {} needs memory.mbuf_bytes of {} or more ({} for headers, {} headroom), and that "
                    "is {}; change one",
-                   show(i.name), i.mtu, needed, kFrameOverhead, kHeadroom, memory.mbuf_bytes);
+                   show(i.name), i.mtu, needed, kFrameOverhead, kHeadroom, draft.model.memory.mbuf_bytes);
 }
 
 struct Subnet {
@@ -157,6 +158,12 @@ std::string not_a_neighbor(const lb::Address& a, const std::unordered_map<lb::Ad
   return at == own.end() ? "" : "an address of interface " + show(at->second->name);
 }
 
+/// The interface that has `to` as a subnet.
+const Interface* connected(const lb::Prefix& to, const PrefixMap<Subnet>& subnets) {
+  const Subnet* subnet = subnets.find_exact(to);
+  return subnet == nullptr ? nullptr : subnet->interface;
+}
+
 }  // namespace
 
 void check_network(Draft& draft, Problems& problems) {
@@ -165,7 +172,7 @@ void check_network(Draft& draft, Problems& problems) {
   const auto interfaces = index_by_name(model.interfaces, "interface", problems);
   check_devices_differ(model.ports, problems);
   check_interfaces_stand_on_ports(draft, ports, problems);
-  for (const Interface& i : model.interfaces) check_mtu(i, model.memory, problems);
+  for (const Interface& i : model.interfaces) check_mtu(i, draft, problems);
   const auto subnets = check_addresses(model.interfaces, problems);
   check_announce(draft, interfaces, problems);
 
@@ -183,6 +190,9 @@ void check_network(Draft& draft, Problems& problems) {
     } else if (!is_new) {
       problems.error(r.where, "{} is already at {}; remove one", name, *first);
     }
+    if (const Interface* i = connected(r.to, subnets))
+      problems.error(r.where, "{} is the subnet of interface {} at {}, which leads there already; remove the route",
+                     name, show(i->name), i->where);
     if (r.via.family() != r.to.address.family()) {
       problems.error(r.where, "{}: next hop {} is {}; write an {} address", name, to_string(r.via),
                      lb::name(r.via.family()), lb::name(r.to.address.family()));

@@ -50,7 +50,7 @@ void warn_of_backend(const Backend& b, const PrefixMap<Way>& ways, const Neighbo
 
 void check_reach(const Draft& draft, Problems& problems) {
   const Model& model = draft.model;
-  if (!draft.interfaces_whole) return;
+  if (!draft.interfaces_whole || !draft.routes_whole) return;
   if (model.interfaces.empty()) {
     problems.warn(draft.root, "the file has no interfaces: no packet comes in; add 'ports' and 'interfaces'");
     return;

@@ -26,6 +26,15 @@ class PrefixMap {
     return nullptr;
   }
 
+  /// The value at exactly this prefix's network and length; null if there is none.
+  [[nodiscard]] const T* find_exact(const lb::Prefix& prefix) const {
+    const Lengths& lengths = prefix.address.is_v4() ? v4_ : v6_;
+    const auto networks = lengths.find(prefix.length);
+    if (networks == lengths.end()) return nullptr;
+    const auto at = networks->second.find(prefix.network());
+    return at == networks->second.end() ? nullptr : &at->second;
+  }
+
  private:
   using Lengths = std::map<std::uint8_t, std::unordered_map<lb::Address, T>, std::greater<>>;
   Lengths& lengths(const lb::Address& a) { return a.is_v4() ? v4_ : v6_; }

@@ -55,7 +55,9 @@ void read_workers(const Node& node, Values& values, Model& model) {
   model.worker_cores = cores;
 }
 
-void read_memory(const Node& node, Values& values, Memory& memory) {
+void read_memory(const Node& node, Values& values, Draft& draft) {
+  Memory& memory = draft.model.memory;
+  const std::size_t before = values.problems().error_count();
   static constexpr Key kKeys[] = {{"huge_pages"}, {"mbufs"}, {"mbuf_bytes"}};
   static constexpr Word kHugePages[] = {{"auto"}, {"always"}, {"never"}};  // in the order of enum HugePages
   values.fields(node, "memory", kKeys, [&](std::string_view key, const Node& value) {
@@ -67,6 +69,7 @@ void read_memory(const Node& node, Values& values, Memory& memory) {
       values.number_into(memory.mbuf_bytes, value, key, kLeastMbufBytes, kMostMbufBytes);
     }
   });
+  draft.memory_whole = values.problems().error_count() == before;
 }
 
 void read_path(const Node& node, std::string_view key, std::size_t longest, Values& values, std::string& out) {
@@ -287,7 +290,7 @@ void read_route(const Node& node, Values& values, Draft& draft) {
     }
   });
   const bool is_whole = values.problems().error_count() == before;
-  draft.interfaces_whole &= is_whole;
+  draft.routes_whole &= is_whole;
   if (is_whole) draft.model.routes.push_back(std::move(route));
 }
 
@@ -305,7 +308,7 @@ void read_neighbor(const Node& node, Values& values, Draft& draft) {
     }
   });
   const bool is_whole = values.problems().error_count() == before;
-  draft.interfaces_whole &= is_whole;
+  draft.routes_whole &= is_whole;
   if (is_whole) draft.model.neighbors.push_back(std::move(neighbor));
 }
 
@@ -349,7 +352,7 @@ Draft read_model(const Tree& tree, Problems& problems) {
   values.fields(tree.root(), "the file", kKeys, [&](std::string_view key, const Node& value) {
     bool services_whole = true;
     if (key == "workers") read_workers(value, values, model);
-    if (key == "memory") read_memory(value, values, model.memory);
+    if (key == "memory") read_memory(value, values, draft);
     if (key == "control") read_control(value, values, model.control);
     if (key == "hash_key") read_hash_key(value, values, draft);
     if (key == "conntrack") read_conntrack(value, values, model.conntrack);
@@ -357,8 +360,8 @@ Draft read_model(const Tree& tree, Problems& problems) {
     if (key == "interfaces") each(value, key, read_interface, draft.interfaces_whole);
     if (key == "announce") read_announce(value, values, draft);
     if (key == "transit") static_cast<void>(values.word(value, key, kTransit));
-    if (key == "routes") each(value, key, read_route, draft.interfaces_whole);
-    if (key == "neighbors") each(value, key, read_neighbor, draft.interfaces_whole);
+    if (key == "routes") each(value, key, read_route, draft.routes_whole);
+    if (key == "neighbors") each(value, key, read_neighbor, draft.routes_whole);
     if (key == "stop") read_stop(value, values);
     if (key == "services") each(value, key, read_service, services_whole);
   });

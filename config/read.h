@@ -22,8 +22,10 @@ struct Draft {
   Model model;
   Where root;
   bool has_hash_key = false;  // a broken one too
+  bool memory_whole = true;
   bool ports_whole = true;
-  bool interfaces_whole = true;               // also: routes and neighbors, which a check needs together
+  bool interfaces_whole = true;
+  bool routes_whole = true;                   // and neighbors
   std::vector<Whole> services;                // parallel to model.services
   std::vector<Where> announce_interfaces_at;  // parallel to model.announce.interfaces
 };

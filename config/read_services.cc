@@ -33,8 +33,7 @@ void read_service_name(const Node& node, Values& values, std::string& out) {
 /// 80 | 5000-5999 | all
 bool read_ports(const Node& node, Values& values, PortRange& out) {
   constexpr std::string_view kExpected = "a number from 1 to 65535, a range such as 5000-5999, or all";
-  const bool is_word =
-      node.kind == NodeKind::kScalar && (node.quoted || classify_plain(node.text).kind == PlainKind::kText);
+  const bool is_word = node.kind == NodeKind::kScalar && classify_plain(node.text).kind == PlainKind::kText;
   if (!is_word) {
     const bool is_whole = values.number_into(out.first, node, "port", 1, kMostPort);
     out.last = out.first;

@@ -101,6 +101,7 @@ class Builder : public YAML::EventHandler {
  private:
   struct Open {
     std::size_t index;
+    bool is_map;
     bool at_value = false;  // a map that has its key and waits for the value
     Where last;             // last child that began; for a value that is nothing
   };
@@ -113,7 +114,7 @@ class Builder : public YAML::EventHandler {
     if (anchor != 0)
       problems_.error(where, "anchors (&name) are not supported; remove it and write the value where it is needed");
     if (tree_.nodes.size() >= UINT32_MAX / 2) throw Stop{};  // 64 MiB of text cannot get here
-    tree_.nodes.push_back({.where = where, .kind = kind});
+    tree_.nodes.push_back({.where = where, .kind = is_tagged ? NodeKind::kRefused : kind});
     if (!open_.empty()) {
       if (!open_.back().at_value) open_.back().last = where;
     }
@@ -127,7 +128,8 @@ class Builder : public YAML::EventHandler {
                       kMostDepth);
       throw Stop{};
     }
-    open_.push_back({.index = tree_.nodes.size() - 1, .last = tree_.nodes.back().where});
+    open_.push_back(
+        {.index = tree_.nodes.size() - 1, .is_map = kind == NodeKind::kMap, .last = tree_.nodes.back().where});
   }
   void close() {
     Node& n = tree_.nodes[open_.back().index];
@@ -136,8 +138,7 @@ class Builder : public YAML::EventHandler {
     ended();
   }
   void ended() {
-    if (!open_.empty() && tree_.nodes[open_.back().index].kind == NodeKind::kMap)
-      open_.back().at_value = !open_.back().at_value;
+    if (!open_.empty() && open_.back().is_map) open_.back().at_value = !open_.back().at_value;
   }
 
   char character_at(const YAML::Mark& mark) const {
@@ -157,7 +158,11 @@ class Builder : public YAML::EventHandler {
     return after == text_.size() || (text_[after] == '#' && after > at) ||
            std::string_view("\t\r\n,]}").contains(text_[after]);
   }
-  Where place_of_nothing(const YAML::Mark& mark) { return open_.empty() ? places_(mark) : open_.back().last; }
+  /// yaml-cpp's own mark for it is where the next thing begins, often lines below.
+  Where place_of_nothing(const YAML::Mark& mark) {
+    const bool is_key = !open_.empty() && open_.back().is_map && !open_.back().at_value;
+    return open_.empty() || is_key ? places_(mark) : open_.back().last;
+  }
 
   std::string_view view_of(const YAML::Mark& mark, bool quoted, const std::string& value) {
     const auto at = std::min(static_cast<std::size_t>(mark.pos) + (quoted ? 1 : 0), text_.size());
