@@ -56,6 +56,8 @@ bool check_text(std::string_view text, Problems& problems) {
   Where here{1, 1};
   for (std::size_t i = 0; i < text.size() && problems.error_count() - before < kMostReported; ++here.column) {
     const auto c = static_cast<unsigned char>(text[i]);
+    if (c == '%' && here.column == 1)
+      problems.error(here, "directives (lines that begin with %) are not supported; remove the line");
     if (c == '\n') {
       here = {here.line + 1, 0};
       ++i;

@@ -8,7 +8,8 @@
 namespace weir::config {
 
 /// Reports bytes that are not UTF-8 and control characters, the first few of them. Tab, line feed and carriage return
-/// with line feed pass. yaml-cpp lets all of this through, and takes 0x04 for the end of the file.
+/// with line feed pass. yaml-cpp lets all of this through, takes 0x04 for the end of the file, and passes over a line
+/// that begins with '%' wherever it stands.
 [[nodiscard]] bool check_text(std::string_view text, Problems& problems);
 
 /// Length in bytes of the well-formed UTF-8 sequence (Unicode 15, table 3-7) at the front of `text`; 0 if there is

@@ -4,9 +4,11 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <istream>
 #include <streambuf>
 
+#include "config/syntax_cause.h"
 #include "config/text.h"
 
 namespace weir::config {
@@ -51,6 +53,13 @@ class Places {
   std::size_t position_ = 0;
 };
 
+Where place_of(std::string_view text, std::size_t position) {
+  const std::string_view before = text.substr(0, position);
+  const auto line_begin = before.rfind('\n') + 1;  // npos + 1: the first line
+  return {static_cast<std::uint32_t>(std::ranges::count(before, '\n')) + 1,
+          static_cast<std::uint32_t>(count_characters(before.substr(line_begin))) + 1};
+}
+
 class Builder : public YAML::EventHandler {
  public:
   Builder(std::string_view text, Problems& problems) : text_(text), places_(text), problems_(problems) {
@@ -58,13 +67,21 @@ class Builder : public YAML::EventHandler {
   }
 
   Tree take() { return std::move(tree_); }
-  Where place(const YAML::Mark& mark) { return places_(mark); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (tree_.nodes.empty()) return;
-    problems_.error(
-        places_(mark),
-        "the file goes on after its document has ended; keep one document, without '---' or text behind it");
+    const Where where = places_(mark);
+    const Node& root = tree_.root();
+    if (root.kind == NodeKind::kScalar) {
+      problems_.error(root.where, "expected 'key: value', found the text {}", show(root.text));
+    } else if (character_at(mark) == '-') {
+      problems_.error(where, "a second document begins here; keep one, without '---' between its parts");
+    } else {
+      problems_.error(where,
+                      "this is not part of the document that began at {}; look at its indentation, which must be the "
+                      "same, and at brackets closed too early",
+                      root.where);
+    }
     throw Stop{};
   }
   void OnDocumentEnd() override {}
@@ -84,6 +101,7 @@ class Builder : public YAML::EventHandler {
                 const std::string& value) override {
     Node& n = add(places_(mark), NodeKind::kScalar, mark, tag, anchor);
     n.quoted = tag == "!";
+    if (n.quoted) check_closed(n.where, mark);
     n.text = view_of(mark, n.quoted, value);
     ended();
   }
@@ -164,6 +182,14 @@ class Builder : public YAML::EventHandler {
     return open_.empty() || is_key ? places_(mark) : open_.back().last;
   }
 
+  /// yaml-cpp takes a quote that is never closed for closed at the end of the file: half a file would pass.
+  void check_closed(Where where, const YAML::Mark& mark) {
+    const char quote = character_at(mark);
+    if ((quote != '"' && quote != '\'') || find_closing_quote(text_, static_cast<std::size_t>(mark.pos))) return;
+    problems_.error(where, "not valid YAML: the quote opened here is not closed");
+    throw Stop{};
+  }
+
   std::string_view view_of(const YAML::Mark& mark, bool quoted, const std::string& value) {
     const auto at = std::min(static_cast<std::size_t>(mark.pos) + (quoted ? 1 : 0), text_.size());
     if (text_.substr(at, value.size()) == value) return text_.substr(at, value.size());
@@ -176,6 +202,18 @@ class Builder : public YAML::EventHandler {
   Tree tree_;
   std::vector<Open> open_;
 };
+
+void report_syntax_error(std::string_view text, const YAML::Exception& e, Problems& problems) {
+  const Where noticed = Places(text)(e.mark);
+  const auto cause = find_syntax_cause(text, e.mark.is_null() ? 0 : static_cast<std::size_t>(e.mark.pos));
+  if (cause) {
+    problems.error(place_of(text, cause->position), "not valid YAML: {} (noticed at {}: {})", cause->what, noticed,
+                   e.msg);
+  } else {
+    problems.error(noticed, "not valid YAML: {}; look at indentation, colons, quotes and brackets here and just above",
+                   e.msg);
+  }
+}
 
 }  // namespace
 
@@ -197,8 +235,7 @@ std::optional<Tree> parse_yaml(std::string_view text, Problems& problems) {
   } catch (const Stop&) {
     return std::nullopt;
   } catch (const YAML::Exception& e) {
-    problems.error(builder.place(e.mark),
-                   "not valid YAML: {}; look at indentation, colons, quotes and brackets here and just above", e.msg);
+    report_syntax_error(text, e, problems);
     return std::nullopt;
   }
   Tree tree = builder.take();

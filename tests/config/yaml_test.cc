@@ -56,9 +56,14 @@ TEST(Yaml, RefusesWhatTheTreeHasNoPlaceFor) {
       {"# only a comment\n", {"1:1: the file is empty"}},
       {"---\n", {"1:1: the file is empty"}},
       {"~\n", {"1:1: the file is empty"}},
-      {"stop: {}\n---\nstop: {}\n", {"2:1: the file goes on after its document has ended"}},
-      {"{stop: {}}\nstop: {}\n", {"2:1: the file goes on after its document has ended"}},
-      {"{stop: {}} x\n", {"1:12: the file goes on after its document has ended"}},
+      {"stop: {}\n---\nstop: {}\n", {"2:1: a second document begins here"}},
+      {"{stop: {}}\nstop: {}\n", {"2:1: this is not part of the document that began at 1:1"}},
+      {" stop: {}\nstop: {}\n", {"2:1: this is not part of the document that began at 1:2; look at its indentation"}},
+      {"stop {}\n", {"1:1: the file: expected a mapping (key: value), found the text 'stop {}'"}},
+      {"hash_key \"00\"\n[]\n", {"1:1: the file: expected a mapping"}},
+      {"%YAML 1.2\n---\nstop: {}\n", {"1:1: directives (lines that begin with %) are not supported"}},
+      {"stop: {}\n%memory: {}\n", {"2:1: directives"}},
+      {"{stop: {}} x\n", {"1:12: this is not part"}},
       {"stop: &x {}\n", {"1:7: anchors (&name) are not supported"}},
       {"stop: &x {}\nmemory: *x\n", {"1:7: anchors", "2:9: aliases (*name) are not supported"}},
       {"stop: {}\n<<: {}\n", {"2:1: merge keys (<<) are not supported"}},
@@ -78,6 +83,27 @@ TEST(Yaml, SyntaxErrorsHaveTheirPlace) {
       {"stop: {}\n\tmemory: {}\n", {"2:2: not valid YAML"}},
       {"hash_key: \"\\q\"\n", {"1:14: not valid YAML"}},
       {"a: *nowhere\n", {"1:4: not valid YAML"}},
+  });
+}
+
+TEST(Yaml, SyntaxErrorsPointAtTheLineToMend) {
+  expect({
+      {"hash_key: \"00\nports: []\nstop: {grace: \"0s\"}\n",
+       {"1:11: not valid YAML: the quote opened here is not closed on its line (noticed at 3:16: "}},
+      {"hash_key: '00\n", {"1:11: not valid YAML: the quote opened here is not closed"}},
+      {"hash_key: \"00\\\"\n", {"1:11: not valid YAML: the quote opened here is not closed"}},
+      {"hash_key: ''''", {"1:11: hash_key: this text of 1 characters is not a key"}},
+      {"hash_key: 'a''", {"1:11: not valid YAML: the quote opened here is not closed"}},
+      {"ports:\n- {name: p0, device: d0\n- {name: p1, device: d1}\n",
+       {"2:3: not valid YAML: the bracket opened here is not closed (noticed at 3:3: "}},
+      {"routes: [\n  {to: x, # {\n  'it''s': [1, 2]},\nstop: {}\n", {"1:9: not valid YAML: the bracket opened here"}},
+      {"é: \"ü\n\nb: \"x\"\n", {"1:4: not valid YAML: the quote opened here"}},
+      {"stop: {}\nports\n  - {name: p0, device: d0}\n",
+       {"2:1: not valid YAML: this line is no 'key: value' (noticed at 3:"}},
+      {"ports:\n- name p0\n\n  # a comment: here\n  device: d0\n",
+       {"2:1: not valid YAML: this line is no 'key: value' (noticed at 5:"}},
+      // A quote inside a plain scalar and a closed bracket are not suspected.
+      {"a: it's[x\nb: {}\nc: d: e\n", {"3:5: not valid YAML: illegal map value"}},
   });
 }
 
