@@ -108,8 +108,8 @@ class HttpServer::Core : public std::enable_shared_from_this<HttpServer::Core> {
   std::set<std::shared_ptr<Session>> sessions_;
 };
 
-/// One connection: read a request, hand it over, write the answer, again. Exactly one operation is under way at a
-/// time, and it or the responder holds the session alive.
+/// One connection: read a request, hand it over, write the answer, again. One operation is under way at a time; the
+/// Core holds the session until close().
 class HttpServer::Core::Session : public std::enable_shared_from_this<Session> {
  public:
   Session(std::shared_ptr<Core> core, Protocol::socket socket)
@@ -254,8 +254,10 @@ void HttpServer::Core::Session::hand_over(Request request) {
   });
   const auto handler = core_->handler_;  // a copy: stop() from inside the handler drops the other
   try {
-    handler(std::move(request),
-            [self = shared_from_this(), serial](Response response) { self->answer(serial, std::move(response)); });
+    // Weak: a Handler may keep its responder longer than there is an io_context.
+    handler(std::move(request), [session = weak_from_this(), serial](Response response) {
+      if (const auto self = session.lock()) self->answer(serial, std::move(response));
+    });
   } catch (const std::exception& e) {
     keep_alive_ = false;
     answer(serial, error_response(500, std::string("weir failed to answer: ") + e.what()));

@@ -56,11 +56,12 @@ TEST(Http, CarriesALargeAnswer) {
 }
 
 TEST(Http, AnswersLater) {
-  std::shared_ptr<boost::asio::steady_timer> timer;
-  RunningServer server([&](const Request&, const Responder& respond) {
-    timer = std::make_shared<boost::asio::steady_timer>(server.io(), 20ms);
-    timer->async_wait([respond](auto) { respond({200, "text/plain", "late"}); });
+  RunningServer* running = nullptr;
+  RunningServer server([&running](const Request&, const Responder& respond) {
+    auto timer = std::make_shared<boost::asio::steady_timer>(running->io(), 20ms);
+    timer->async_wait([respond, timer](auto) { respond({200, "text/plain", "late"}); });
   });
+  running = &server;
   const auto reply = request(server.path(), "GET", "/", "", 5s);
   ASSERT_TRUE(reply) << reply.error().message;
   EXPECT_EQ(reply->body, "late");
