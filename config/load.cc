@@ -89,7 +89,7 @@ std::expected<Loaded, Refused> load_text(std::string_view text, std::string_view
     return std::unexpected(Refused{std::move(errors), problems.take_warnings()});
   }
   draft.model.file = file_name;
-  return Loaded{std::move(draft.model), problems.take_warnings()};
+  return Loaded{std::move(draft.model), problems.take_warnings(), std::string(text)};
 }
 
 std::string format(std::string_view file, const Diagnostic& error) {

@@ -15,6 +15,7 @@ namespace weir::config {
 struct Loaded {
   Model model;
   std::vector<Diagnostic> warnings;  // sorted by place
+  std::string text;                  // what was read
 };
 
 struct Refused {

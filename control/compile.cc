@@ -285,6 +285,7 @@ lb::Result<void> Compiler::add_vip(Build& b, std::uint32_t position, const confi
                     service.name, vips_.retired().size()));
   }
   b.live_vips.insert(*id);
+  b.out.vip_ids[{vip.address, service.protocol, vip.ports.first, vip.ports.last}] = VipId(*id);
   for (const EndpointId e : set->members) {
     EndpointEntry& entry = b.endpoint_entries[static_cast<std::uint32_t>(e)];
     const unsigned serves = ++b.vips_of_endpoint[static_cast<std::uint32_t>(e)];

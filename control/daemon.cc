@@ -1,14 +1,118 @@
 #include "control/daemon.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
-#include <cstdio>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <memory>
+#include <vector>
+
+#include "config/load.h"
+#include "control/api.h"
+#include "control/compile.h"
+#include "control/data_plane.h"
+#include "control/exit_code.h"
+#include "control/http_server.h"
+#include "control/instance_lock.h"
+#include "control/log.h"
+#include "control/notify.h"
+#include "control/publisher.h"
+#include "control/reloader.h"
+#include "control/version.h"
 
 namespace weir::control {
 
+namespace {
+
+// One clear sentence, and the exit code that goes with it.
+int stop_with(int exit_code, const std::string& sentence) {
+  spdlog::error("{}", sentence);
+  return exit_code;
+}
+
+void refuse_file(const std::string& file, const config::Refused& refused) {
+  for (const config::Diagnostic& e : refused.errors) fmt::print(stderr, "{}\n", config::format(file, e));
+  for (const config::Diagnostic& w : refused.warnings) fmt::print(stderr, "{}\n", config::format_warning(file, w));
+}
+
+std::vector<std::string> devices_of(const config::Model& m) {
+  std::vector<std::string> devices;
+  for (const config::Port& p : m.ports) devices.push_back(p.device);
+  return devices;
+}
+
+void watch_signals(boost::asio::signal_set& signals, boost::asio::io_context& io, Reloader& reloader) {
+  signals.async_wait([&](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      reloader.reload([](const ReloadOutcome& outcome) {
+        for (const std::string& m : outcome.messages)
+          outcome.is_refused ? spdlog::error("{}", m) : spdlog::warn("{}", m);
+      });
+      return watch_signals(signals, io, reloader);
+    }
+    spdlog::info("stopping on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+    io.stop();
+  });
+}
+
+}  // namespace
+
 int run_daemon(const RunOptions& options) {
-  fmt::print(stderr, "weir: cannot run {}: the daemon is not built yet\n", options.config_file);
-  return 4;
+  set_up_log();
+
+  // The file, before anything is touched.
+  auto loaded = config::load_file(options.config_file);
+  if (!loaded) {
+    refuse_file(options.config_file, loaded.error());
+    return kExitRefused;
+  }
+  if (options.socket) loaded->model.control.socket = *options.socket;
+  for (const config::Diagnostic& w : loaded->warnings)
+    spdlog::warn("{}", config::format(options.config_file, w));
+
+  // From here on signals wait until the loop runs, so that a Ctrl-C during the start also ends in order.
+  boost::asio::io_context io;
+  boost::asio::signal_set signals(io, SIGHUP, SIGTERM, SIGINT);
+
+  // The environment: locks, devices, memory.
+  const auto lock = InstanceLock::acquire(devices_of(loaded->model));
+  if (!lock) return stop_with(kExitEnvironment, lock.error().message);
+  auto data_plane = DataPlane::open(loaded->model);
+  if (!data_plane) return stop_with(kExitEnvironment, data_plane.error().message);
+
+  // The first generation.
+  Compiler compiler((*data_plane)->port_macs());
+  auto compiled = compiler.compile(loaded->model, 1);
+  if (!compiled) return stop_with(kExitRefused, options.config_file + ": " + compiled.error().message);
+  Publisher publisher(io, **data_plane);
+  if (auto done = publisher.publish_first(std::move(*compiled)); !done)
+    return stop_with(kExitEnvironment, done.error().message);
+  if (auto started = (*data_plane)->start(); !started) return stop_with(kExitEnvironment, started.error().message);
+
+  // What listens, now that the workers forward.
+  const std::string socket = loaded->model.control.socket;
+  const std::size_t services = loaded->model.services.size();
+  Reloader reloader(io, **data_plane, publisher, std::move(compiler), std::move(*loaded));
+  Api api(io, **data_plane, publisher, reloader);
+  auto server = HttpServer::listen(io, socket, [&](const Request& request, const Responder& respond) {
+    api.handle(request, respond);
+  });
+  if (!server) return stop_with(kExitEnvironment, server.error().message);
+  watch_signals(signals, io, reloader);
+  spdlog::info("weir {} forwards: {} services, {} ports, worker on core {}, {}; control socket {}", version(), services,
+               (*data_plane)->ports().size(), (*data_plane)->workers().front()->options().core,
+               (*data_plane)->uses_huge_pages() ? "huge pages" : "no huge pages", socket);
+  notify_ready(fmt::format("generation 1, {} services", services));
+  io.run();
+
+  notify_stopping();
+  (*server)->stop();
+  (*data_plane)->stop();
+  spdlog::info("stopped");
+  return kExitDone;
 }
 
 }  // namespace weir::control

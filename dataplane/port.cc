@@ -1,7 +1,6 @@
 #include "dataplane/port.h"
 
 #include <net/if.h>
-#include <rte_bus_vdev.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
@@ -73,7 +72,7 @@ lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
   const std::string device = options.device.substr(0, comma);
   const std::string arguments = comma == std::string::npos ? "" : options.device.substr(comma + 1);
   const int error = is_pci(device) ? rte_dev_probe(options.device.c_str())
-                                   : rte_vdev_init(device.c_str(), arguments.c_str());
+                                   : rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str());
   if (error < 0) {
     const char* hint = error == -EPERM || geteuid() != 0
                            ? "; run weir as root or with CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK"

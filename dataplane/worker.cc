@@ -101,18 +101,21 @@ void Worker::run() noexcept {
 
   const Clock clock;
   unsigned empty_polls = 0;
-  while (!stopping_.load(std::memory_order_acquire)) {
+  bool was_busy = false;
+  for (Now last = clock.now(); !stopping_.load(std::memory_order_acquire);) {
     const lb::Snapshot& snapshot = *rcu_.current();
     const Now now = clock.now();
-    const bool is_busy = poll_once(snapshot, now);
+    if (was_busy) load_.busy_ns.add(now.ns - last.ns);
+    load_.total_ns.add(now.ns - last.ns);
+    last = now;
+
+    was_busy = poll_once(snapshot, now);
     io_.flush();
     expire(snapshot, now);
     answer(snapshot, now);
-    load_.loops.add();
-    if (is_busy) load_.busy_loops.add();
     rcu_.quiescent(options_.index);
 
-    empty_polls = is_busy ? 0 : empty_polls + 1;
+    empty_polls = was_busy ? 0 : empty_polls + 1;
     if (options_.sleeps_when_idle && empty_polls >= kEmptyPollsBeforeSleep) sleep();
   }
   rcu_.offline(options_.index);
@@ -144,17 +147,20 @@ void Worker::expire(const lb::Snapshot& snapshot, Now now) noexcept {
 void Worker::answer(const lb::Snapshot& snapshot, Now now) noexcept {
   FlowRequest* request = request_.load(std::memory_order_acquire);
   if (request == nullptr) return;
-  request->cursor = flows_.list(request->cursor, kListLines, [&](const Flow& f) {
+  const auto see = [&](const Flow& f) {
     const auto silent = static_cast<lb::Tick>(now.tick() - f.last_seen);
     const lb::Tick timeout = f.state.timeout(snapshot.timeouts);
-    if (silent >= timeout || (request->wanted && !request->wanted(f))) return;
-    if (request->rows.size() == request->limit) {
-      request->is_cut = true;
-      return;
-    }
-    request->rows.push_back({f, static_cast<std::uint32_t>(timeout - silent)});  // room was made
-  });
-  if (request->cursor < flows_.lines() && !request->is_cut) return;
+    if (silent >= timeout || !request->filter.matches(f)) return;
+    ++request->matched;
+    if (request->rows.size() < request->limit)  // room was made
+      request->rows.push_back({f, static_cast<std::uint32_t>(timeout - silent)});
+  };
+  if (request->socket) {
+    flows_.for_client(request->socket->first, request->socket->second, [&](FlowRef, const Flow& f) { see(f); });
+  } else {
+    request->cursor = flows_.list(request->cursor, kListLines, see);
+    if (request->cursor < flows_.lines()) return;
+  }
   request_.store(nullptr, std::memory_order_relaxed);
   request->is_done.store(true, std::memory_order_release);
 }

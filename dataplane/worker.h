@@ -1,12 +1,14 @@
 // A worker: one thread on one core, its queues, its flows, its counters, and the loop around the packet path.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "dataplane/counters.h"
@@ -19,11 +21,27 @@
 
 namespace weir::dataplane {
 
+/// Which flows a listing wants; each part that is set must hold.
+struct FlowFilter {
+  std::optional<lb::Address> client;
+  std::optional<bool> is_udp;
+  std::optional<std::vector<bool>> vips;                // by VipId; ids beyond its end are not wanted
+  std::optional<std::vector<lb::EndpointId>> endpoints;  // ascending
+
+  [[nodiscard]] bool matches(const Flow& f) const noexcept {
+    if (client && f.client != *client) return false;
+    if (is_udp && f.state.is_udp() != *is_udp) return false;
+    if (vips && (index(f.vip) >= vips->size() || !(*vips)[index(f.vip)])) return false;
+    return !endpoints || std::binary_search(endpoints->begin(), endpoints->end(), f.endpoint);
+  }
+};
+
 /// A question to a worker about its flows. Control fills in what it asks and makes room for the answers, posts it,
 /// and does not touch it until is_done; the worker answers a few lines a loop and allocates nothing.
 struct FlowRequest {
   // written: control, before post()
-  std::function<bool(const Flow&)> wanted;  // called on the worker: must be pure and cheap; empty: all
+  FlowFilter filter;
+  std::optional<std::pair<lb::Address, lb::be16>> socket;  // only this client socket's: answered at once
   std::size_t limit = 1000;
 
   // written: the worker, before is_done
@@ -31,8 +49,8 @@ struct FlowRequest {
     Flow flow;
     std::uint32_t expires_s = 0;
   };
-  std::vector<Row> rows;  // control reserves `limit`
-  bool is_cut = false;    // there were more
+  std::vector<Row> rows;      // control reserves `limit`
+  std::uint64_t matched = 0;  // rows and those beyond the limit
   std::atomic<bool> is_done{false};
 
   std::uint64_t cursor = 0;  // the worker's
@@ -74,7 +92,8 @@ class Worker {
   [[nodiscard]] bool post(FlowRequest& request) noexcept;
 
   struct Load {
-    lb::Counter loops, busy_loops, bursts;
+    lb::Counter bursts;
+    lb::Counter busy_ns, total_ns;  // a loop is busy if any queue gave it a packet
   };
   [[nodiscard]] const Load& load() const noexcept { return load_; }
 

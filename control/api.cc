@@ -1,0 +1,180 @@
+#include "control/api.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "control/endpoint.h"
+#include "control/json_text.h"
+#include "control/version.h"
+
+namespace weir::control {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kListedFlows = 1000;
+constexpr std::chrono::milliseconds kPollWorkers{1};
+
+Response ok(const json::object& body) { return {.status = 200, .body = json::serialize(body)}; }
+Response refusal(unsigned status, std::string_view sentence) {
+  return {.status = status, .body = error_json(sentence)};
+}
+Response view(const lb::Result<json::object>& body) {
+  return body ? ok(*body) : refusal(404, body.error().message);
+}
+
+// What `weir trace` asks, out of the query; docs/api.md.
+lb::Result<TraceRequest> trace_request(const Query& query) {
+  TraceRequest r;
+  const auto text = [&](const char* key) {
+    const auto it = query.find(key);
+    return it == query.end() ? std::string() : it->second;
+  };
+  const std::string protocol = text("protocol");
+  if (protocol != "tcp" && protocol != "udp") return lb::fail("protocol must be tcp or udp");
+  r.protocol = protocol == "udp" ? lb::Protocol::kUdp : lb::Protocol::kTcp;
+  const auto source = parse_endpoint(text("source"));
+  const auto destination = parse_endpoint(text("destination"));
+  if (!source || !destination)
+    return lb::fail("source and destination must be addresses with ports, as 192.0.2.7:40000 or [2001:db8::7]:40000");
+  if (source->address.is_v4() != destination->address.is_v4())
+    return lb::fail("source and destination must be of one family");
+  r.source = *source;
+  r.destination = *destination;
+  r.mid_stream = text("mid_stream") == "1";
+  r.interface = text("interface");
+  return r;
+}
+
+// The record, if a worker has one, that this packet would hit: as client to the VIP, or as endpoint to the client.
+std::optional<dataplane::Flow> flow_for(const TraceRequest& r, const lb::Snapshot& s,
+                                        const std::vector<std::unique_ptr<dataplane::FlowRequest>>& answers) {
+  for (const auto& answer : answers) {
+    for (const auto& [flow, expires] : answer->rows) {
+      const bool is_client = flow.client == r.source.address && flow.client_port.host() == r.source.port;
+      if (is_client && lb::index(flow.vip) < s.vips.size()) {
+        const lb::VipEntry& v = s.vips[lb::index(flow.vip)];
+        const std::uint16_t port = v.is_single_port() ? v.first_port : flow.port;
+        if (v.is_live() && v.protocol == r.protocol && v.address == r.destination.address && port == r.destination.port)
+          return flow;
+      }
+      if (!is_client && lb::index(flow.endpoint) < s.endpoints.size()) {
+        const lb::EndpointEntry& e = s.endpoints[lb::index(flow.endpoint)];
+        const std::uint16_t port = e.port != lb::be16{} ? e.port.host() : flow.port;
+        if (e.protocol == r.protocol && e.address == r.source.address && port == r.source.port) return flow;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void Api::handle(const Request& request, const Responder& respond) {
+  if (request.path == "/v1/reload") {
+    if (request.method != "POST") return respond(refusal(405, "a reload is asked for by POST"));
+    return reload(respond);
+  }
+  if (request.method != "GET") return respond(refusal(405, fmt::format("{} is read by GET", request.path)));
+  get(request, respond);
+}
+
+void Api::get(const Request& request, const Responder& respond) {
+  const std::string& path = request.path;
+  const Running r = running();
+  if (path == "/v1/services") return respond(view(services_view(r, request.query)));
+  if (path == "/v1/backends") return respond(view(backends_view(r, request.query)));
+  if (path == "/v1/flows") return list_flows(request, respond);
+  if (path == "/v1/ports") return respond(ok(ports_view(r)));
+  if (path == "/v1/routes") return respond(ok(routes_view(r)));
+  if (path == "/v1/neighbors") return respond(ok(neighbors_view(r)));
+  if (path == "/v1/workers") return respond(ok(workers_view(r)));
+  if (path == "/v1/drops") return respond(ok(drops_view(r)));
+  if (path == "/v1/trace") return trace(request, respond);
+  const auto generation = r.compiled.snapshot->generation;
+  if (path == "/v1/config")
+    return respond(ok({{"generation", generation}, {"file", r.model.file}, {"text", reloader_.text()}}));
+  if (path == "/v1/status") {
+    const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
+    return respond(ok({{"version", version()},
+                       {"generation", generation},
+                       {"pid", getpid()},
+                       {"uptime_s", up.count()},
+                       {"config", r.model.file}}));
+  }
+  respond(refusal(404, fmt::format("there is no {}; docs/api.md lists what there is", path)));
+}
+
+void Api::reload(const Responder& respond) {
+  reloader_.reload([respond](const ReloadOutcome& outcome) {
+    json::array messages;
+    for (const std::string& m : outcome.messages) messages.emplace_back(m);
+    if (outcome.is_refused)
+      return respond({.status = 422, .body = json::serialize(json::object{{"errors", std::move(messages)}})});
+    respond(ok({{"generation", outcome.generation}, {"changed", outcome.is_changed}, {"warnings", std::move(messages)}}));
+  });
+}
+
+void Api::list_flows(const Request& request, const Responder& respond) {
+  const auto filter = flow_filter(running(), request.query);
+  if (!filter) return respond(refusal(404, filter.error().message));
+  ask_workers(*filter, std::nullopt, [this, respond](const FlowRequests& answers) {
+    respond(ok(flows_view(running(), answers, kListedFlows)));
+  });
+}
+
+void Api::trace(const Request& request, const Responder& respond) {
+  const auto wanted = trace_request(request.query);
+  if (!wanted) return respond(refusal(400, wanted.error().message));
+  // The flow's client may be either end; both sockets hash to their own buckets.
+  const auto as_socket = [](const Endpoint& e) { return std::pair(e.address, lb::be16::from_host(e.port)); };
+  ask_workers({}, as_socket(wanted->source), [this, respond, r = *wanted, as_socket](const FlowRequests& forward) {
+    if (const auto flow = flow_for(r, *publisher_.current().snapshot, forward))
+      return respond(view(trace_packet(reloader_.model(), publisher_.current(), r, flow)));
+    ask_workers({}, as_socket(r.destination), [this, respond, r](const FlowRequests& reply) {
+      const auto flow = flow_for(r, *publisher_.current().snapshot, reply);
+      respond(view(trace_packet(reloader_.model(), publisher_.current(), r, flow)));
+    });
+  });
+}
+
+// ---- asking the workers: post to each, look again every millisecond, never wait ----
+
+void Api::ask_workers(const dataplane::FlowFilter& filter,
+                      const std::optional<std::pair<lb::Address, lb::be16>>& socket,
+                      std::function<void(const FlowRequests&)> then) {
+  auto requests = std::make_shared<FlowRequests>();
+  for (std::size_t w = 0; w < data_plane_.workers().size(); ++w) {
+    auto request = std::make_unique<dataplane::FlowRequest>();
+    request->filter = filter;
+    request->socket = socket;
+    request->limit = kListedFlows;
+    request->rows.reserve(kListedFlows);
+    requests->push_back(std::move(request));
+  }
+  poll_workers(requests, 0, then);
+}
+
+void Api::poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_t posted,
+                       const std::function<void(const FlowRequests&)>& then) {
+  const auto& workers = data_plane_.workers();
+  // A worker takes one question at a time; another client's may be before ours.
+  while (posted < workers.size() && workers[posted]->post(*(*requests)[posted])) ++posted;
+  const bool is_done = posted == workers.size() && std::ranges::all_of(*requests, [](const auto& r) {
+                         return r->is_done.load(std::memory_order_acquire);
+                       });
+  if (is_done) return then(*requests);
+  auto timer = std::make_shared<boost::asio::steady_timer>(io_, kPollWorkers);
+  timer->async_wait([this, timer, requests, posted, then](const boost::system::error_code& error) {
+    if (!error) poll_workers(requests, posted, then);
+  });
+}
+
+}  // namespace weir::control

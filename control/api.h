@@ -1,0 +1,50 @@
+// The admin API: requests of docs/api.md to views, reloads and traces. Control thread.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "control/data_plane.h"
+#include "control/http_server.h"
+#include "control/publisher.h"
+#include "control/reloader.h"
+#include "control/trace.h"
+#include "control/views.h"
+#include "dataplane/worker.h"
+
+namespace weir::control {
+
+class Api {
+ public:
+  /// All of them outlive it.
+  Api(boost::asio::io_context& io, DataPlane& data_plane, Publisher& publisher, Reloader& reloader)
+      : io_(io), data_plane_(data_plane), publisher_(publisher), reloader_(reloader) {}
+
+  /// For HttpServer.
+  void handle(const Request& request, const Responder& respond);
+
+ private:
+  using FlowRequests = std::vector<std::unique_ptr<dataplane::FlowRequest>>;  // by worker
+
+  void get(const Request& request, const Responder& respond);
+  void reload(const Responder& respond);
+  void list_flows(const Request& request, const Responder& respond);
+  void trace(const Request& request, const Responder& respond);
+  void ask_workers(const dataplane::FlowFilter& filter,
+                   const std::optional<std::pair<lb::Address, lb::be16>>& socket,
+                   std::function<void(const FlowRequests&)> then);
+  void poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_t posted,
+                    const std::function<void(const FlowRequests&)>& then);
+  [[nodiscard]] Running running() const { return {reloader_.model(), publisher_.current(), data_plane_}; }
+
+  boost::asio::io_context& io_;
+  DataPlane& data_plane_;
+  Publisher& publisher_;
+  Reloader& reloader_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace weir::control

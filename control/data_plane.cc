@@ -1,0 +1,156 @@
+#include "control/data_plane.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <set>
+
+#include "control/compile.h"
+
+namespace weir::control {
+
+namespace {
+
+dataplane::HugePages to_dataplane(config::HugePages h) {
+  switch (h) {
+    case config::HugePages::kAuto: return dataplane::HugePages::kAuto;
+    case config::HugePages::kAlways: return dataplane::HugePages::kAlways;
+    case config::HugePages::kNever: return dataplane::HugePages::kNever;
+  }
+  return dataplane::HugePages::kAuto;
+}
+
+// Room to grow: the tables are made once, and a reload may well double a file.
+dataplane::RteTables::Size table_size(const config::Model& m) {
+  std::size_t vips = 0, backends = 0;
+  for (const config::Service& s : m.services) vips += s.vips.size(), backends += s.backends.size();
+  const auto with_room = [](std::size_t n, std::size_t least) { return static_cast<std::uint32_t>(std::max(n * 4, least)); };
+  return {.vips = std::min(with_room(vips, 16'384), 1u << 17),
+          .endpoints = std::min(with_room(backends, 65'536), 1u << 21),
+          .addresses = std::min(with_room(vips, 16'384), 1u << 17),
+          .routes = with_room(m.routes.size() + m.neighbors.size(), 16'384)};
+}
+
+bool is_pci(const std::string& device) { return !device.starts_with("net_") && !device.starts_with("eth_"); }
+
+// The highest core this process may run on: the lowest ones get the interrupts.
+int pick_core(const config::Model& m) {
+  if (!m.worker_cores.empty()) return static_cast<int>(m.worker_cores.front());
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (sched_getaffinity(0, sizeof cores, &cores) != 0) return -1;
+  for (int core = CPU_SETSIZE - 1; core >= 0; --core)
+    if (CPU_ISSET(static_cast<unsigned>(core), &cores)) return core;
+  return -1;
+}
+
+lb::Result<void> check_cores(const config::Model& m) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  sched_getaffinity(0, sizeof cores, &cores);
+  for (const unsigned core : m.worker_cores) {
+    if (core < CPU_SETSIZE && CPU_ISSET(core, &cores)) continue;
+    return lb::fail(fmt::format("workers: core {} is not one that this process may run on; `taskset -p $$` and `nproc` "
+                                "tell which there are",
+                                core));
+  }
+  return {};
+}
+
+}  // namespace
+
+DataPlane::DataPlane(dataplane::Eal eal) : eal_(std::move(eal)), next_hops_(Compiler::kMaxNextHops) {}
+
+lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
+  if (auto ok = check_cores(m); !ok) return std::unexpected(ok.error());
+  const auto size = table_size(m);
+  auto eal = dataplane::Eal::start({.huge_pages = to_dataplane(m.memory.huge_pages),
+                                    .memory_bytes = dataplane::mempool_memory(m.memory.mbufs, m.memory.mbuf_bytes) +
+                                                    dataplane::RteTables::memory(size),
+                                    .pci = std::ranges::any_of(m.ports, is_pci, &config::Port::device)});
+  if (!eal) return std::unexpected(eal.error());
+
+  std::unique_ptr<DataPlane> d(new DataPlane(std::move(*eal)));
+  auto pool = dataplane::create_mempool(m.memory.mbufs, m.memory.mbuf_bytes, SOCKET_ID_ANY);
+  if (!pool) return std::unexpected(pool.error());
+  d->pool_ = std::move(*pool);
+  if (auto done = d->open_ports(m); !done) return std::unexpected(done.error());
+  auto tables = dataplane::RteTables::create(size, SOCKET_ID_ANY);
+  if (!tables) return std::unexpected(tables.error());
+  d->tables_ = std::make_unique<dataplane::RteTables>(std::move(*tables));
+  if (auto done = d->make_workers(m); !done) return std::unexpected(done.error());
+  return d;
+}
+
+lb::Result<void> DataPlane::open_ports(const config::Model& m) {
+  ports_.reserve(m.ports.size());
+  for (const config::Port& p : m.ports) {
+    dataplane::Port::Options options{.name = p.name, .device = p.device, .queues = p.queues.value_or(m.workers)};
+    std::set<lb::MacAddress> macs;
+    for (const config::Interface& i : m.interfaces) {
+      if (i.port != p.name) continue;
+      options.mtu = std::max(options.mtu, i.mtu);
+      macs.insert(i.mac.value_or(lb::MacAddress{}));
+    }
+    options.many_macs = macs.size() > 1;
+    if (!macs.empty()) options.wanted_mac = *macs.begin();
+    auto port = dataplane::Port::open(options, pool_.get());
+    if (!port) return std::unexpected(port.error());
+    ports_.push_back(std::move(*port));
+  }
+  return {};
+}
+
+lb::Result<void> DataPlane::make_workers(const config::Model& m) {
+  rcu_ = std::make_unique<dataplane::Rcu>(m.workers);
+  for (std::uint32_t w = 0; w < m.workers; ++w) {
+    dataplane::Worker::Options options{
+        .index = w,
+        .core = pick_core(m),
+        .sleeps_when_idle = std::ranges::all_of(ports_, &dataplane::Port::is_software),
+        .flows = {m.conntrack.capacity / m.workers, m.conntrack.wide_capacity / m.workers}};
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+      // Queues are dealt round-robin.
+      for (std::uint16_t q = 0; q < ports_[i].rx_queues(); ++q)
+        if (q % m.workers == w)
+          options.rx.push_back({ports_[i].id(), q, lb::PortIndex(static_cast<std::uint16_t>(i))});
+      options.tx.push_back({ports_[i].id(), static_cast<std::uint16_t>(w % ports_[i].tx_queues())});
+    }
+    auto worker = dataplane::Worker::create(options, *tables_, next_hops_, *rcu_);
+    if (!worker) return std::unexpected(worker.error());
+    workers_.push_back(std::move(*worker));
+  }
+  return {};
+}
+
+lb::Result<void> DataPlane::start() {
+  for (dataplane::Port& port : ports_)
+    if (auto done = port.start(); !done) return done;
+  for (const auto& worker : workers_) worker->start();
+  return {};
+}
+
+void DataPlane::stop() {
+  for (const auto& worker : workers_) worker->stop();
+}
+
+std::vector<lb::MacAddress> DataPlane::port_macs() const {
+  std::vector<lb::MacAddress> macs;
+  for (const dataplane::Port& port : ports_) macs.push_back(port.mac());
+  return macs;
+}
+
+std::uint64_t DataPlane::flows_of(lb::VipId id) const noexcept {
+  std::uint64_t n = 0;
+  for (const auto& worker : workers_) n += worker->flows().flows_of(id);
+  return n;
+}
+
+std::uint64_t DataPlane::flows_of(lb::EndpointId id) const noexcept {
+  std::uint64_t n = 0;
+  for (const auto& worker : workers_) n += worker->flows().flows_of(id);
+  return n;
+}
+
+}  // namespace weir::control

@@ -1,0 +1,58 @@
+// Everything of the daemon that DPDK is behind: environment, mbufs, ports, tables, workers. Brought up in order by
+// start(), taken down in reverse by the destructor.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/model.h"
+#include "dataplane/eal.h"
+#include "dataplane/port.h"
+#include "dataplane/rcu.h"
+#include "dataplane/rte_tables.h"
+#include "dataplane/worker.h"
+#include "lb/next_hops.h"
+#include "lb/result.h"
+
+namespace weir::control {
+
+class DataPlane {
+ public:
+  /// Opens the devices and builds tables and workers; no packet moves yet. Errors are the environment's (exit code 4).
+  [[nodiscard]] static lb::Result<std::unique_ptr<DataPlane>> open(const config::Model& model);
+
+  /// The first snapshot has been published.
+  [[nodiscard]] lb::Result<void> start();
+  /// Workers end; counters stay readable.
+  void stop();
+
+  [[nodiscard]] dataplane::RteTables& tables() noexcept { return *tables_; }
+  [[nodiscard]] lb::NextHops& next_hops() noexcept { return next_hops_; }
+  [[nodiscard]] dataplane::Rcu& rcu() noexcept { return *rcu_; }
+  [[nodiscard]] const std::vector<dataplane::Port>& ports() const noexcept { return ports_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<dataplane::Worker>>& workers() const noexcept { return workers_; }
+  [[nodiscard]] std::vector<lb::MacAddress> port_macs() const;
+  [[nodiscard]] bool uses_huge_pages() const noexcept { return eal_.uses_huge_pages(); }
+
+  /// Over all workers.
+  [[nodiscard]] std::uint64_t flows_of(lb::VipId id) const noexcept;
+  [[nodiscard]] std::uint64_t flows_of(lb::EndpointId id) const noexcept;
+
+ private:
+  explicit DataPlane(dataplane::Eal eal);
+  [[nodiscard]] lb::Result<void> open_ports(const config::Model& model);
+  [[nodiscard]] lb::Result<void> make_workers(const config::Model& model);
+
+  // In the order of their making; destruction runs from the end.
+  dataplane::Eal eal_;
+  dataplane::Mempool pool_;
+  std::vector<dataplane::Port> ports_;  // by PortIndex
+  std::unique_ptr<dataplane::RteTables> tables_;
+  lb::NextHops next_hops_;
+  std::unique_ptr<dataplane::Rcu> rcu_;
+  std::vector<std::unique_ptr<dataplane::Worker>> workers_;
+};
+
+}  // namespace weir::control

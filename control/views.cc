@@ -1,0 +1,322 @@
+#include "control/views.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <string>
+
+#include "control/endpoint.h"
+
+namespace weir::control {
+
+namespace {
+
+namespace json = boost::json;
+using lb::be16;
+using lb::EndpointId;
+using lb::VipId;
+
+json::object list_of(const Running& r, std::string_view noun, json::array list) {
+  return {{"generation", r.compiled.snapshot->generation}, {noun, std::move(list)}};
+}
+
+template <class Read>
+std::uint64_t over_workers(const Running& r, Read&& read) {
+  std::uint64_t sum = 0;
+  for (const auto& worker : r.data_plane.workers()) sum += read(worker->counters());
+  return sum;
+}
+
+VipId id_of(const Running& r, const config::Service& s, const config::Vip& v) {
+  const auto it = r.compiled.vip_ids.find({v.address, s.protocol, v.ports.first, v.ports.last});
+  return it == r.compiled.vip_ids.end() ? VipId::kNone : it->second;
+}
+EndpointId id_of(const Running& r, const config::Service& s, const config::Backend& b) {
+  const auto it = r.compiled.contents.endpoints.find({b.address, s.protocol, be16::from_host(b.port)});
+  return it == r.compiled.contents.endpoints.end() ? EndpointId::kNone : it->second;
+}
+
+json::value port_value(const config::PortRange& p) {
+  if (p.all) return "all";
+  if (p.is_single()) return p.first;
+  return json::value(fmt::format("{}-{}", p.first, p.last));
+}
+
+struct Traffic {
+  std::uint64_t connections = 0, current = 0, packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;
+};
+
+Traffic traffic_of(const Running& r, EndpointId id) {
+  Traffic t;
+  for (const auto& worker : r.data_plane.workers()) {
+    const dataplane::EndpointCounters& c = worker->counters().of(id);
+    t.connections += c.connections.get();
+    t.current += worker->flows().flows_of(id);
+    t.packets_in += c.packets_in.get();
+    t.packets_out += c.packets_out.get();
+    t.bytes_in += c.bytes_in.get();
+    t.bytes_out += c.bytes_out.get();
+  }
+  return t;
+}
+
+void put(json::object& o, const Traffic& t) {
+  o["connections"] = t.connections;
+  o["current"] = t.current;
+  o["packets_in"] = t.packets_in;
+  o["packets_out"] = t.packets_out;
+  o["bytes_in"] = t.bytes_in;
+  o["bytes_out"] = t.bytes_out;
+}
+
+json::object service_row(const Running& r, const config::Service& s) {
+  json::array vips;
+  Traffic t;
+  for (const config::Vip& v : s.vips) {
+    vips.push_back(json::object{{"address", lb::to_string(v.address)}, {"port", port_value(v.ports)}});
+    const VipId id = id_of(r, s, v);
+    t.connections += over_workers(r, [&](const auto& c) { return c.of(id).connections.get(); });
+    t.current += r.data_plane.flows_of(id);
+  }
+  for (const config::Backend& b : s.backends) {
+    const Traffic of_backend = traffic_of(r, id_of(r, s, b));
+    t.packets_in += of_backend.packets_in;
+    t.packets_out += of_backend.packets_out;
+    t.bytes_in += of_backend.bytes_in;
+    t.bytes_out += of_backend.bytes_out;
+  }
+  json::object row{{"name", s.name},
+                   {"protocol", lb::name(s.protocol)},
+                   {"mode", "dnat"},
+                   {"scheduler", "maglev"},
+                   {"vips", std::move(vips)},
+                   {"backends", s.backends.size()},
+                   {"usable", std::ranges::count_if(s.backends, [](const auto& b) { return b.weight > 0; })}};
+  put(row, t);
+  return row;
+}
+
+json::object backend_row(const Running& r, const config::Service& s, const config::Backend& b) {
+  json::object row{{"service", s.name},
+                   {"address", lb::to_string(b.address)},
+                   {"port", b.port == 0 ? json::value(nullptr) : json::value(b.port)},
+                   {"weight", b.weight},
+                   {"state", b.weight > 0 ? "up" : "draining"},
+                   {"reason", b.weight > 0 ? "" : "weight 0"}};
+  put(row, traffic_of(r, id_of(r, s, b)));
+  return row;
+}
+
+// "10.0.0.5:8080", "[fd00::5]:8080", or the address alone for every port.
+struct BackendFilter {
+  lb::Address address;
+  std::optional<std::uint16_t> port;
+  [[nodiscard]] bool matches(const config::Backend& b) const {
+    return b.address == address && (!port || b.port == 0 || b.port == *port);
+  }
+};
+
+lb::Result<std::optional<BackendFilter>> backend_filter(const Query& filters) {
+  const auto it = filters.find("backend");
+  if (it == filters.end()) return std::nullopt;
+  if (const auto endpoint = parse_endpoint(it->second)) return BackendFilter{endpoint->address, endpoint->port};
+  if (const auto address = lb::parse_address(it->second)) return BackendFilter{*address, {}};
+  return lb::fail(fmt::format("backend \"{}\" is no address; write 10.0.0.5:8080, [fd00::5]:8080 or 10.0.0.5",
+                              it->second));
+}
+
+lb::Result<const config::Service*> service_filter(const Running& r, const Query& filters) {
+  const auto it = filters.find("service");
+  if (it == filters.end()) return nullptr;
+  const auto service = std::ranges::find(r.model.services, it->second, &config::Service::name);
+  if (service != r.model.services.end()) return &*service;
+  return lb::fail(fmt::format("there is no service \"{}\"; `weir show services` lists them", it->second));
+}
+
+}  // namespace
+
+lb::Result<json::object> services_view(const Running& r, const Query& filters) {
+  const auto only = service_filter(r, filters);
+  if (!only) return std::unexpected(only.error());
+  json::array rows;
+  for (const config::Service& s : r.model.services)
+    if (*only == nullptr || *only == &s) rows.push_back(service_row(r, s));
+  return list_of(r, "services", std::move(rows));
+}
+
+lb::Result<json::object> backends_view(const Running& r, const Query& filters) {
+  const auto only = service_filter(r, filters);
+  if (!only) return std::unexpected(only.error());
+  const auto backend = backend_filter(filters);
+  if (!backend) return std::unexpected(backend.error());
+  json::array rows;
+  for (const config::Service& s : r.model.services) {
+    if (*only != nullptr && *only != &s) continue;
+    for (const config::Backend& b : s.backends)
+      if (!*backend || (*backend)->matches(b)) rows.push_back(backend_row(r, s, b));
+  }
+  if (*backend && rows.empty())
+    return lb::fail(fmt::format("there is no backend {}; `weir show backends` lists them", filters.at("backend")));
+  return list_of(r, "backends", std::move(rows));
+}
+
+json::object ports_view(const Running& r) {
+  json::array rows;
+  for (std::size_t i = 0; i < r.model.ports.size(); ++i) {
+    const dataplane::Port& port = r.data_plane.ports()[i];
+    rte_eth_stats stats{};
+    rte_eth_stats_get(port.id(), &stats);
+    std::uint64_t tx_dropped = 0;
+    for (const auto& worker : r.data_plane.workers())
+      tx_dropped += worker->io().tx_dropped(lb::PortIndex(static_cast<std::uint16_t>(i)));
+    rows.push_back(json::object{{"name", r.model.ports[i].name},
+                                {"device", r.model.ports[i].device},
+                                {"driver", port.driver()},
+                                {"mac", lb::to_string(port.mac())},
+                                {"rx_packets", stats.ipackets},
+                                {"tx_packets", stats.opackets},
+                                {"rx_missed", stats.imissed + stats.rx_nombuf},
+                                {"tx_dropped", tx_dropped},
+                                {"steering", "none: one worker"}});
+  }
+  return list_of(r, "ports", std::move(rows));
+}
+
+json::object routes_view(const Running& r) {
+  json::array rows;
+  for (const config::Interface& i : r.model.interfaces)
+    for (const lb::Prefix& own : i.addresses)
+      rows.push_back(json::object{{"to", lb::to_string(lb::Prefix{own.network(), own.length})},
+                                  {"via", nullptr},
+                                  {"interface", i.name},
+                                  {"origin", "connected"}});
+  for (const config::Route& route : r.model.routes)
+    rows.push_back(json::object{{"to", lb::to_string(route.to)},
+                                {"via", lb::to_string(route.via)},
+                                {"interface", route.interface},
+                                {"origin", "file"}});
+  return list_of(r, "routes", std::move(rows));
+}
+
+json::object neighbors_view(const Running& r) {
+  json::array rows;
+  for (const config::Neighbor& n : r.model.neighbors)
+    rows.push_back(json::object{{"address", lb::to_string(n.address)},
+                                {"mac", lb::to_string(n.mac)},
+                                {"interface", n.interface},
+                                {"state", "permanent"},
+                                {"origin", "file"}});
+  return list_of(r, "neighbors", std::move(rows));
+}
+
+json::object workers_view(const Running& r) {
+  json::array rows;
+  for (const auto& worker : r.data_plane.workers()) {
+    const auto& load = worker->load();
+    const std::uint64_t packets = worker->counters().received.get();
+    const auto ratio = [](std::uint64_t a, std::uint64_t b) {
+      return b == 0 ? 0.0 : static_cast<double>(a) / static_cast<double>(b);
+    };
+    rows.push_back(json::object{{"worker", worker->options().index},
+                                {"core", worker->options().core},
+                                {"packets", packets},
+                                {"packets_per_burst", ratio(packets, load.bursts.get())},
+                                {"busy", ratio(load.busy_ns.get(), load.total_ns.get())},
+                                {"flows", worker->flows().narrow_count() + worker->flows().wide_count()},
+                                {"unconfirmed", worker->flows().unconfirmed_count()},
+                                {"step_ns", json::object()}});
+  }
+  return list_of(r, "workers", std::move(rows));
+}
+
+json::object drops_view(const Running& r) {
+  using dataplane::WorkerCounters;
+  const auto sum = [&](auto read) { return over_workers(r, read); };
+  // Sent and dropped first: a packet that arrives in between is then missing on neither side for long.
+  json::object drops;
+  std::uint64_t dropped = 0;
+  for (std::size_t i = 0; i < lb::kDropReasons.size(); ++i) {
+    const auto n = sum([&](const WorkerCounters& c) { return c.dropped(lb::DropReason(i)); });
+    drops[lb::kDropReasons[i].name] = n;
+    dropped += n;
+  }
+  json::object events;
+  for (std::size_t i = 0; i < lb::kEvents.size(); ++i)
+    events[lb::kEvents[i].name] = sum([&](const WorkerCounters& c) { return c.counted(lb::Event(i)); });
+  const auto sent = sum([](const WorkerCounters& c) { return c.sent.get(); });
+  const auto received = sum([](const WorkerCounters& c) { return c.received.get(); });
+  const auto injected = sum([](const WorkerCounters& c) { return c.injected.get(); });
+  const auto generated = sum([](const WorkerCounters& c) { return c.generated.get(); });
+  const auto punted = sum([](const WorkerCounters& c) { return c.punted.get(); });
+  const auto held = sum([](const WorkerCounters& c) { return c.held.get(); });
+  const auto difference = static_cast<std::int64_t>(received + injected + generated - sent - dropped - punted - held);
+  return {{"drops", std::move(drops)}, {"events", std::move(events)}, {"received", received}, {"injected", injected},
+          {"generated", generated},    {"sent", sent},                {"dropped", dropped},   {"punted", punted},
+          {"held", held},              {"difference", difference}};
+}
+
+lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& filters) {
+  dataplane::FlowFilter filter;
+  if (const auto it = filters.find("client"); it != filters.end()) {
+    filter.client = lb::parse_address(it->second);
+    if (!filter.client) return lb::fail(fmt::format("client \"{}\" is no address; write 192.0.2.7", it->second));
+  }
+  if (const auto it = filters.find("protocol"); it != filters.end()) {
+    if (it->second != "tcp" && it->second != "udp")
+      return lb::fail(fmt::format("protocol \"{}\" is neither tcp nor udp", it->second));
+    filter.is_udp = it->second == "udp";
+  }
+  const auto service = service_filter(r, filters);
+  if (!service) return std::unexpected(service.error());
+  if (*service != nullptr) {
+    filter.vips.emplace(r.compiled.snapshot->vips.size());
+    for (const config::Vip& v : (*service)->vips) (*filter.vips)[lb::index(id_of(r, **service, v))] = true;
+  }
+  const auto backend = backend_filter(filters);
+  if (!backend) return std::unexpected(backend.error());
+  if (*backend) {
+    filter.endpoints.emplace();
+    for (const auto& [key, id] : r.compiled.contents.endpoints) {
+      const config::Backend as_backend{.address = key.address, .port = key.port.host(), .where = {}};
+      if ((*backend)->matches(as_backend)) filter.endpoints->push_back(id);
+    }
+    if (filter.endpoints->empty())
+      return lb::fail(fmt::format("there is no backend {}; `weir show backends` lists them", filters.at("backend")));
+    std::ranges::sort(*filter.endpoints);
+  }
+  return filter;
+}
+
+json::object flows_view(const Running& r, const std::vector<std::unique_ptr<dataplane::FlowRequest>>& requests,
+                        std::size_t limit) {
+  const lb::Snapshot& s = *r.compiled.snapshot;
+  json::array rows;
+  std::uint64_t total = 0;
+  for (std::size_t w = 0; w < requests.size(); ++w) {
+    total += requests[w]->matched;
+    for (const auto& [flow, expires_s] : requests[w]->rows) {
+      if (rows.size() == limit) break;
+      // A VIP that went with the last reload: its records are on their way out.
+      if (lb::index(flow.vip) >= s.vips.size() || !s.vips[lb::index(flow.vip)].is_live()) continue;
+      if (lb::index(flow.endpoint) >= s.endpoints.size()) continue;
+      const lb::VipEntry& vip = s.vips[lb::index(flow.vip)];
+      const lb::EndpointEntry& endpoint = s.endpoints[lb::index(flow.endpoint)];
+      const std::uint16_t endpoint_port = endpoint.port != be16{} ? endpoint.port.host() : flow.port;
+      rows.push_back(json::object{
+          {"protocol", lb::name(vip.protocol)},
+          {"client", lb::to_string(flow.client, flow.client_port.host())},
+          {"vip", lb::to_string(vip.address, vip.is_single_port() ? vip.first_port : flow.port)},
+          {"endpoint", lb::to_string(endpoint.address, endpoint_port)},
+          {"source", nullptr},
+          {"state", flow.state.name()},
+          {"expires_s", expires_s},
+          {"worker", w}});
+    }
+  }
+  json::object answer = list_of(r, "flows", std::move(rows));
+  answer["total"] = total;
+  return answer;
+}
+
+}  // namespace weir::control

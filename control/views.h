@@ -1,0 +1,41 @@
+// The daemon's state as the API shows it: one function per noun of docs/api.md.
+//
+// Control thread. Counters are read while the workers write them: each number is right, the sum of several is that of
+// a moment's length.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <vector>
+
+#include "config/model.h"
+#include "control/compile.h"
+#include "control/data_plane.h"
+#include "control/url.h"
+#include "dataplane/worker.h"
+#include "lb/result.h"
+
+namespace weir::control {
+
+struct Running {
+  const config::Model& model;
+  const Compiled& compiled;
+  const DataPlane& data_plane;
+};
+
+// With the list's name and the generation, ready to be sent. An unknown name in a filter is an error (404).
+[[nodiscard]] lb::Result<boost::json::object> services_view(const Running& r, const Query& filters);
+[[nodiscard]] lb::Result<boost::json::object> backends_view(const Running& r, const Query& filters);
+[[nodiscard]] boost::json::object ports_view(const Running& r);
+[[nodiscard]] boost::json::object routes_view(const Running& r);
+[[nodiscard]] boost::json::object neighbors_view(const Running& r);
+[[nodiscard]] boost::json::object workers_view(const Running& r);
+[[nodiscard]] boost::json::object drops_view(const Running& r);
+
+/// What the filters of /v1/flows mean to a worker.
+[[nodiscard]] lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& filters);
+/// `requests` by worker, answered.
+[[nodiscard]] boost::json::object flows_view(const Running& r,
+                                             const std::vector<std::unique_ptr<dataplane::FlowRequest>>& requests,
+                                             std::size_t limit);
+
+}  // namespace weir::control
