@@ -44,7 +44,7 @@ void check_interfaces_stand_on_ports(const Draft& draft, const Ports& ports, Pro
     if (i.port.empty()) continue;
     if (!ports.contains(i.port)) {
       if (draft.ports_whole)
-        problems.error(i.where, "interface {}: there is no port {}{}; add it under 'ports' or name one of those",
+        problems.error(i.where, "interface {}: there is no port {}; add it under 'ports' or name one of those{}",
                        show(i.name), show(i.port), hint(i.port, ports));
       continue;
     }
@@ -107,7 +107,7 @@ void check_announce(const Draft& draft, const Interfaces& interfaces, Problems& 
       problems.error(where, "announce: interface {} is listed twice, first at {}; remove one", show(name),
                      first->second);
     if (!interfaces.contains(name) && draft.interfaces_whole)
-      problems.error(where, "announce: there is no interface {}{}; name one under 'interfaces'", show(name),
+      problems.error(where, "announce: there is no interface {}; name one under 'interfaces'{}", show(name),
                      hint(name, interfaces));
   }
 }
@@ -130,7 +130,7 @@ class Links {
     }
     const auto named = interfaces_.find(interface);
     if (named == interfaces_.end()) {
-      problems_.error(where, "{} {}: there is no interface {}{}; name one under 'interfaces'", what, to_string(address),
+      problems_.error(where, "{} {}: there is no interface {}; name one under 'interfaces'{}", what, to_string(address),
                       show(interface), hint(interface, interfaces_));
       return false;
     }

@@ -28,16 +28,13 @@ Holders hold_network(const Model& model) {
   for (const Interface& i : model.interfaces)
     for (const lb::Prefix& p : i.addresses)
       holders.try_emplace(p.address, Holder{"an address of interface", i.name, i.where});
+  for (const Route& r : model.routes) holders.try_emplace(r.via, Holder{"the next hop of a route", "", r.where});
   return holders;
 }
 
 void hold_vips(const Model& model, Holders& holders) {
   for (const Service& s : model.services)
     for (const Vip& v : s.vips) holders.try_emplace(v.address, Holder{"a VIP of service", s.name, v.where});
-}
-
-void hold_gateways(const Model& model, Holders& holders) {
-  for (const Route& r : model.routes) holders.try_emplace(r.via, Holder{"the next hop of a route", "", r.where});
 }
 
 std::string describe(const Holder& h) {
@@ -110,9 +107,9 @@ void check_overlaps(const Draft& draft, Problems& problems) {
 
 // --- one service ------------------------------------------------------------------------------------------------
 
-void check_vips(const Service& s, const Holders& own, Problems& problems) {
+void check_vips(const Service& s, const Holders& others, Problems& problems) {
   for (const Vip& v : s.vips)
-    if (const auto at = own.find(v.address); at != own.end())
+    if (const auto at = others.find(v.address); at != others.end())
       problems.error(v.where, "VIP {} is {}; give the VIP an address of its own", to_string(v.address),
                      describe(at->second));
 }
@@ -226,14 +223,13 @@ void check_services(const Draft& draft, Problems& problems) {
   check_endpoint_number(model, problems);
   check_overlaps(draft, problems);
 
-  const Holders own = hold_network(model);
-  Holders holders = own;
+  const Holders others = hold_network(model);
+  Holders holders = others;
   hold_vips(model, holders);
-  hold_gateways(model, holders);
   for (std::size_t i = 0; i < model.services.size(); ++i) {
     const Service& s = model.services[i];
     const Draft::Whole& whole = draft.services[i];
-    check_vips(s, own, problems);
+    check_vips(s, others, problems);
     check_backends(s, holders, problems);
     if (whole.vips && s.vips.empty()) problems.error(s.where, "service {} has no VIPs; add one", show(s.name));
     if (whole.vips && whole.backends) check_families(s, problems);

@@ -153,7 +153,7 @@ std::optional<std::size_t> Values::word(const Node& node, std::string_view key, 
     return std::nullopt;
   }
   const std::string hint = did_you_mean(*raw, names);
-  problems_.error(node.where, "{}: {} is not known{} (write {})", key, show(*raw), hint, expected);
+  problems_.error(node.where, "{}: {} is not known; write {}{}", key, show(*raw), expected, hint);
   return std::nullopt;
 }
 

@@ -131,7 +131,10 @@ class Builder : public YAML::EventHandler {
     if (is_tagged) problems_.error(where, "tags (!name) are not supported; remove it");
     if (anchor != 0)
       problems_.error(where, "anchors (&name) are not supported; remove it and write the value where it is needed");
-    if (tree_.nodes.size() >= UINT32_MAX / 2) throw Stop{};  // 64 MiB of text cannot get here
+    if (tree_.nodes.size() == kMostNodes) {
+      problems_.error(where, "the file has more than {} values; split off what is not Weir's", kMostNodes);
+      throw Stop{};
+    }
     tree_.nodes.push_back({.where = where, .kind = is_tagged ? NodeKind::kRefused : kind});
     if (!open_.empty()) {
       if (!open_.back().at_value) open_.back().last = where;

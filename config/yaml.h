@@ -47,6 +47,7 @@ struct Tree {
 
 inline constexpr std::size_t kMostBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kMostDepth = 64;
+inline constexpr std::size_t kMostNodes = std::size_t{1} << 24;  // 512 MiB of them; a million backends have 7 million
 
 /// None, with errors in `problems`, if there is no tree to look at. There may be errors and a tree (aliases, tags).
 [[nodiscard]] std::optional<Tree> parse_yaml(std::string_view text, Problems& problems);

@@ -70,7 +70,8 @@ TEST(CheckServices, VipsThatOverlapAreRefusedNamingBothPlaces) {
           {two(vip("80"), vip("80", "203.0.113.2")), {}},
           {two(vip("10-20"), vip("21-30")), {}},
           // Of a service whose protocol is not known nothing is concluded.
-          {two(vip("80"), vip("80"), "tpc"), {"3:67: protocol: 'tpc' is not known; did you mean 'tcp'?"}},
+          {two(vip("80"), vip("80"), "tpc"),
+           {"3:67: protocol: 'tpc' is not known; write tcp | udp; did you mean 'tcp'?"}},
       },
       kNetwork);
 }
@@ -83,6 +84,8 @@ TEST(CheckServices, AddressesThatMustNotMeet) {
            {"3:10: VIP 10.0.0.1 is an address of interface 'lan' at 9:14; give the VIP"}},
           {service("[{address: \"fd00::1\", port: 80}]", "[]"), {"3:10: VIP fd00::1 is an address of interface 'lan'"}},
           {service("[{address: 10.0.0.2, port: 80}]", "[]"), {}},
+          {service("[{address: 10.0.0.254, port: 80}]", "[]"),
+           {"3:10: VIP 10.0.0.254 is the next hop of a route at 15:10; give the VIP an address of its own"}},
           {service(vip, "[{address: 203.0.113.1}]"),
            {"4:14: backend 203.0.113.1 is a VIP of service 'web' at 3:10; a backend is a server"}},
           {service(vip, "[{address: 203.0.113.1, port: 9}]"), {"4:14: backend 203.0.113.1 is a VIP"}},
@@ -221,7 +224,7 @@ TEST(CheckNetwork, NamesDevicesAndTagsDiffer) {
        "{name: c, port: p}",
        {}},
       {"ports: [{name: p0, device: d}]\ninterfaces:\n- {name: a, port: po}",
-       {"3:3: interface 'a': there is no port 'po'; did you mean 'p0'?; add it under 'ports' or name one of those"}},
+       {"3:3: interface 'a': there is no port 'po'; add it under 'ports' or name one of those; did you mean 'p0'?"}},
       {"interfaces:\n- {name: a, port: p}", {"2:3: interface 'a': there is no port 'p'; add it"}},
       // A port that could not be read may have been the one.
       {"ports: [{nam: p, device: d}]\ninterfaces:\n- {name: a, port: p}",
@@ -279,7 +282,7 @@ TEST(CheckNetwork, AnnouncesOnInterfacesThatExist) {
       {net("announce: {interfaces: [up, lan]}"), {}},
       {net("announce: {interfaces: []}"), {}},
       {net("announce: {interfaces: [up, wan, up]}"),
-       {"4:29: announce: there is no interface 'wan'; did you mean 'lan'?; name one under 'interfaces'",
+       {"4:29: announce: there is no interface 'wan'; name one under 'interfaces'; did you mean 'lan'?",
         "4:34: announce: interface 'up' is listed twice, first at 4:25"}},
       {net("announce: {interfaces: [up, 5, wan]}"),
        {"4:29: announce.interfaces: expected a name, found the number 5", "4:32: announce: there is no"}},
@@ -304,7 +307,8 @@ TEST(CheckNetwork, RoutesLeadToANextHopOnALink) {
        {"5:3: route 0.0.0.0/0: next hop 192.0.2.1 is in no interface's subnet; add 'interface: NAME', or"}},
       {route("to: ::/0, via: fe80::fe"), {"5:3: route ::/0: next hop fe80::fe is link-local; add 'interface: NAME'"}},
       {route("to: 0.0.0.0/0, via: 10.0.0.254, interface: wan"),
-       {"5:3: route 0.0.0.0/0: next hop 10.0.0.254: there is no interface 'wan'; did you mean 'lan'?"}},
+       {"5:3: route 0.0.0.0/0: next hop 10.0.0.254: there is no interface 'wan'; name one under 'interfaces'; did you "
+        "mean 'lan'?"}},
       {route("to: 0.0.0.0/0, via: 10.0.0.254, interface: lan"),
        {"5:3: route 0.0.0.0/0: next hop 10.0.0.254 is in the subnet of interface 'up', not of 'lan'"}},
       {route("to: 0.0.0.0/0, via: 10.0.0.1"),

@@ -301,8 +301,8 @@ TEST(Read, AmbiguousScalarsAreRefusedWhereUnquoted) {
 TEST(Read, Words) {
   expect({
       {"memory: {huge_pages: allways}",
-       {"1:22: huge_pages: 'allways' is not known; did you mean 'always'? (write auto | always | never)"}},
-      {"announce: {segment: sometimes}", {"1:21: segment: 'sometimes' is not known (write always | never)"}},
+       {"1:22: huge_pages: 'allways' is not known; write auto | always | never; did you mean 'always'?"}},
+      {"announce: {segment: sometimes}", {"1:21: segment: 'sometimes' is not known; write always | never"}},
   });
 }
 
