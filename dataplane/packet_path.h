@@ -3,8 +3,8 @@
 //   receive -> parse -> match VIP or endpoint -> steer -> find flow -> admit -> next hop -> rewrite -> transmit
 //
 // with four side exits: answer (ARP, ND, echo), refuse (RST, ICMP unreachable), drop with a reason, and, later, punt.
-// It takes a burst through one step at a time, so that each step can prefetch for the whole burst. Packets leave in
-// the order in which they came.
+// It takes a burst through one step at a time, so that each step can prefetch for the whole burst. The last steps run
+// packet by packet, side exits that send something included, so that frames leave in the order in which they came.
 //
 // The same code runs under DPDK, in tests on frames in memory, in `weir trace` and in the fuzzers: it is a template
 // over
@@ -71,9 +71,11 @@ class PacketPath {
     match_endpoint();
     // Steer: with one worker, every flow's owner is this one. (With several: compute the owner, hand over.)
     find_flow();
-    for (std::size_t i = 0; i < walking_.size(); ++i) {
-      Walk& w = walk_[walking_[i]];
-      if (admit(w, i) && find_next_hop(w)) {
+    for (std::size_t i = 0, query = 0; i < received_; ++i) {
+      Walk& w = walk_[i];
+      if (w.exit != Exit::kNone) {
+        leave(w);
+      } else if (admit(w, query++) && find_next_hop(w)) {
         rewrite(w);
         transmit(w);
       }
@@ -89,9 +91,13 @@ class PacketPath {
   }
 
  private:
+  // Where a packet left the walk. What sends nothing is done at once; what may answer is done in its turn, by leave().
+  enum class Exit : std::uint8_t { kNone, kDropped, kArp, kIcmp, kNoMatch };
+
   // One packet on its way. Set by the step named, used by later ones.
   struct Walk {
     Frame frame{};                                     // receive
+    Exit exit = Exit::kNone;                           // any
     std::uint8_t* data = nullptr;
     lb::Link link;                                     // parse
     const lb::InterfaceEntry* in = nullptr;
@@ -129,6 +135,7 @@ class PacketPath {
     received_ = frames.size();
     for (std::size_t i = 0; i < received_; ++i) {
       walk_[i].frame = frames[i];
+      walk_[i].exit = Exit::kNone;
       walk_[i].data = Io::data(frames[i]);
       __builtin_prefetch(walk_[i].data);
     }
@@ -141,7 +148,7 @@ class PacketPath {
       if (parse_one(walk_[i])) walking_.add(i);
   }
 
-  // True: a TCP or UDP packet for us, to be matched. False: it is dropped or answered.
+  // True: a TCP or UDP packet for us, to be matched.
   bool parse_one(Walk& w) noexcept {
     const std::span<const std::uint8_t> frame(w.data, Io::length(w.frame));
     if (const auto refusal = lb::parse_link(frame, w.link)) return drop(w, *refusal);
@@ -152,14 +159,14 @@ class PacketPath {
     if (w.link.source.is_group() || (!is_group && w.link.destination != w.in->mac))
       return drop(w, lb::DropReason::kL2NotUs);
 
-    if (w.link.type == lb::kEtherArp) return answer_arp(w, frame.subspan(w.link.length));
+    if (w.link.type == lb::kEtherArp) return exit_by(w, Exit::kArp);
     if (w.link.type != lb::kEtherIpv4 && w.link.type != lb::kEtherIpv6) return drop(w, lb::DropReason::kEthertype);
     if (const auto refusal = lb::parse_ip(frame, w.link, w.packet)) return drop(w, *refusal);
     tracer_.parsed(w.packet);
     w.vip_id = lb::VipId::kNone;
     w.endpoint_id = lb::EndpointId::kNone;
     if (w.packet.ttl == 0) return drop(w, lb::DropReason::kIpTtl);
-    if (!w.packet.has_ports()) return answer_icmp(w, is_group);
+    if (!w.packet.has_ports()) return exit_by(w, Exit::kIcmp);
     if (is_group) return drop_group(w);
     w.key = {w.packet.destination, w.packet.protocol, w.packet.destination_port};
     return true;
@@ -236,7 +243,7 @@ class PacketPath {
       Walk& w = walk_[place];
       const bool is_forward = w.direction == lb::Direction::kForward;
       if (!is_forward && w.endpoint_id == lb::EndpointId::kNone) {
-        no_match(w);
+        exit_by(w, Exit::kNoMatch);
       } else if (w.packet.ttl == 1) {
         drop(w, lb::DropReason::kIpTtl);  // before anything is stored for it
       } else {
@@ -482,16 +489,32 @@ class PacketPath {
 
   // ---- side exits: all return false, for "this packet walks no further" ----
 
+  bool exit_by(Walk& w, Exit exit) noexcept {
+    w.exit = exit;
+    return false;
+  }
+
+  void leave(Walk& w) noexcept {
+    switch (w.exit) {
+      case Exit::kArp: answer_arp(w); break;
+      case Exit::kIcmp: answer_icmp(w); break;
+      case Exit::kNoMatch: no_match(w); break;
+      case Exit::kNone:
+      case Exit::kDropped: break;
+    }
+  }
+
   bool drop(Walk& w, lb::DropReason reason) noexcept {
+    w.exit = Exit::kDropped;
     tracer_.dropped(reason);
     counters_.drop(reason);
     io_.drop(w.frame);
     return false;
   }
 
-  bool answer_arp(Walk& w, std::span<const std::uint8_t> arp) noexcept {
+  bool answer_arp(Walk& w) noexcept {
     lb::Address target;
-    switch (lb::read_arp(arp, target)) {
+    switch (lb::read_arp({w.data + w.link.length, Io::length(w.frame) - w.link.length}, target)) {
       case lb::ArpKind::kBad: return drop(w, lb::DropReason::kArpBad);
       case lb::ArpKind::kOther: return drop(w, lb::DropReason::kArpIgnored);
       case lb::ArpKind::kRequest: break;
@@ -502,11 +525,11 @@ class PacketPath {
     return answered(w, lb::Event::kAnsweredArp, w.link.source, lb::kEtherArp, w.link.length, sizeof(lb::ArpPacket));
   }
 
-  bool answer_icmp(Walk& w, bool is_group) noexcept {
+  bool answer_icmp(Walk& w) noexcept {
     const lb::Packet& p = w.packet;
     const std::uint8_t type = w.data[p.l4_offset];
     if (!p.is_v4 && type == lb::kIcmp6NeighborSolicit) return answer_solicitation(w);
-    if (is_group) return drop_group(w);
+    if (w.link.destination.is_group()) return drop_group(w);
     if (is_icmp_error(p.is_v4, type)) return drop(w, lb::DropReason::kIcmpError);
     if (lb::is_martian_destination(p.destination)) return drop(w, lb::DropReason::kIpMartianDst);
     if (address(p.destination) == nullptr) return drop(w, lb::DropReason::kNoVip);
