@@ -43,6 +43,12 @@ std::vector<std::string> devices_of(const config::Model& m) {
   return devices;
 }
 
+// Workers read what the publisher owns, so they end before it does, whichever way run_daemon() is left.
+struct WorkersEnd {
+  DataPlane& data_plane;
+  ~WorkersEnd() { data_plane.stop(); }
+};
+
 void watch_signals(boost::asio::signal_set& signals, boost::asio::io_context& io, Reloader& reloader) {
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
@@ -90,6 +96,7 @@ int run_daemon(const RunOptions& options) {
   Publisher publisher(io, **data_plane);
   if (auto done = publisher.publish_first(std::move(*compiled)); !done)
     return stop_with(kExitEnvironment, done.error().message);
+  const WorkersEnd workers_end{**data_plane};
   if (auto started = (*data_plane)->start(); !started) return stop_with(kExitEnvironment, started.error().message);
 
   // What listens, now that the workers forward.
@@ -110,7 +117,6 @@ int run_daemon(const RunOptions& options) {
 
   notify_stopping();
   (*server)->stop();
-  (*data_plane)->stop();
   spdlog::info("stopped");
   return kExitDone;
 }
