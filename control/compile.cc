@@ -89,10 +89,11 @@ struct Compiler::Build {
   std::unordered_map<NextHopKey, lb::MacAddress> neighbors;
   std::vector<std::pair<Prefix, NextHopKey>> routes;  // connected and static, longest first
   std::map<std::pair<std::string, Family>, CachedSet> sets;
+  std::unordered_set<std::uint32_t> left;  // becomes left_
 };
 
 lb::Result<Compiled> Compiler::compile(const config::Model& model, std::uint64_t generation) {
-  Build b{.model = model, .snapshot = std::make_shared<lb::Snapshot>()};
+  Build b{.model = model, .snapshot = std::make_shared<lb::Snapshot>(), .left = left_};
   if (last_ != nullptr) {
     b.vips = lb::ChunkedBuilder<VipEntry>(last_->vips);
     b.endpoints = lb::ChunkedBuilder<EndpointEntry>(last_->endpoints);
@@ -107,6 +108,7 @@ lb::Result<Compiled> Compiler::compile(const config::Model& model, std::uint64_t
   settle(vips_), settle(endpoints_), settle(addresses_), settle(interfaces_), settle(next_hops_);
   if (compiled) {
     sets_ = std::move(b.sets);
+    left_ = std::move(b.left);
     last_ = compiled->snapshot;
   }
   return compiled;
@@ -308,7 +310,7 @@ lb::Result<void> Compiler::add_vip(Build& b, std::uint32_t position, const confi
     const VipEntry& before = last_->vips[*id];
     if (before.is_live() && before.set != set)
       std::ranges::for_each(before.set->sorted_members, [&](EndpointId e) {
-        if (!set->contains(e)) left_.insert(static_cast<std::uint32_t>(e));
+        if (!set->contains(e)) b.left.insert(static_cast<std::uint32_t>(e));
       });
   }
   put(b.vips, *id,
@@ -333,7 +335,7 @@ void Compiler::retire_missing(Build& b) {
     });
   };
   retire(vips_, b.live_vips, [&](std::uint32_t id) { put(b.vips, id, VipEntry{}); });
-  retire(endpoints_, b.live_endpoints, [&](std::uint32_t id) { left_.insert(id); });
+  retire(endpoints_, b.live_endpoints, [&](std::uint32_t id) { b.left.insert(id); });
   retire(next_hops_, b.live_next_hops, [](std::uint32_t) {});
 }
 
@@ -346,7 +348,7 @@ void Compiler::write_endpoints(Build& b) {
     if (const auto hop = next_hop_towards(b, key.address)) entry.next_hop = *hop;
   }
   for (auto& [id, entry] : b.endpoint_entries) {
-    entry.has_left = left_.contains(id);
+    entry.has_left = b.left.contains(id);
     if (entry.port != be16{}) entry.any_port_sibling = EndpointId(endpoints_.find({entry.address, entry.protocol, {}}));
     b.out.contents.endpoints[{entry.address, entry.protocol, entry.port}] = EndpointId(id);
     put(b.endpoints, id, entry);
