@@ -147,8 +147,8 @@ class HttpServer::Core::Session : public std::enable_shared_from_this<Session> {
   std::array<char, 4096> waste_;
 };
 
-lb::Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& io, std::string path, Handler handler,
-                                                           HttpLimits limits) {
+lb::Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& io, const std::string& path,
+                                                           Handler handler, HttpLimits limits) {
   auto listener = UnixListener::open(path);
   if (!listener) return std::unexpected(listener.error());
   try {

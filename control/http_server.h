@@ -54,8 +54,9 @@ struct HttpLimits {
 class HttpServer {
  public:
   /// The socket appears at `path` before this returns (UnixListener). The io_context outlives the server.
-  [[nodiscard]] static lb::Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& io, std::string path,
-                                                                      Handler handler, HttpLimits limits = {});
+  [[nodiscard]] static lb::Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& io,
+                                                                      const std::string& path, Handler handler,
+                                                                      HttpLimits limits = {});
 
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
