@@ -13,6 +13,7 @@ inline constexpr std::uint16_t kEtherIpv4 = 0x0800;
 inline constexpr std::uint16_t kEtherArp = 0x0806;
 inline constexpr std::uint16_t kEtherVlan = 0x8100;  // IEEE 802.1Q
 inline constexpr std::uint16_t kEtherIpv6 = 0x86dd;
+inline constexpr std::uint16_t kEtherServiceVlan = 0x88a8;  // IEEE 802.1ad, the outer tag of QinQ
 
 struct EthernetHeader {
   MacAddress destination;

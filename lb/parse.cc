@@ -45,6 +45,7 @@ std::optional<DropReason> parse_link(Bytes frame, Link& link) noexcept {
   const auto* ethernet = header_at<EthernetHeader>(frame, 0);
   if (ethernet == nullptr) return DropReason::kL2Short;
   link = {ethernet->destination, ethernet->source, ethernet->type.host(), 0, sizeof(EthernetHeader)};
+  if (link.type == kEtherServiceVlan) return DropReason::kVlanUnknown;
   if (link.type != kEtherVlan) return std::nullopt;
 
   const auto* tag = header_at<VlanTag>(frame, sizeof(EthernetHeader));
