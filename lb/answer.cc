@@ -122,6 +122,12 @@ void write_echo_reply(std::uint8_t* frame, const Packet& packet) noexcept {
   const std::uint8_t reply = packet.is_v4 ? kIcmpEchoReply : kIcmp6EchoReply;
   icmp->checksum = checksum_update(icmp->checksum, word(icmp->type), word(reply));
   icmp->type = reply;
+  // RFC 1624 3: the update gives 0 where the sum is 0 of either sign. Positive zero, of nothing but zeroes, can only
+  // be an IPv4 reply of id 0, sequence 0 and zeroes; its checksum is all ones.
+  if (packet.is_v4 && icmp->checksum == be16{}) {
+    const std::span<const std::uint8_t> message(frame + packet.l4_offset, packet.frame_length - packet.l4_offset);
+    if (internet_checksum(message) == be16::from_host(0xffff)) icmp->checksum = be16::from_host(0xffff);
+  }
   // Swapping the addresses changes no sum.
   if (packet.is_v4) {
     auto* ip = reinterpret_cast<Ipv4Header*>(frame + packet.ip_offset);
