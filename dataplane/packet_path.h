@@ -549,6 +549,7 @@ class PacketPath {
   bool answer_solicitation(Walk& w) noexcept {
     const auto solicitation = lb::read_solicitation({w.data, Io::length(w.frame)}, w.packet);
     if (!solicitation) return drop(w, lb::DropReason::kIcmpBad);
+    if (!solicitation->is_dad && has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
     if (!answers_for(solicitation->target, w)) return drop(w, lb::DropReason::kIcmpIgnored);
     if (!neighbor_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
     // Make room first: the advertisement carries an option that the solicitation may lack.
