@@ -337,7 +337,8 @@ class PacketPath {
   // A client's packet of no known flow.
   bool open_flow(Walk& w, const lb::VipEntry& v) noexcept {
     const lb::Packet& p = w.packet;
-    if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
+    // RFC 4291 2.5.6: no router forwards from a link-local source. (Such a client may still ping, and be refused.)
+    if (has_martian_source(w) || p.source.is_link_local_v6()) return drop(w, lb::DropReason::kIpMartianSrc);
     if (is_syn_ack(p)) return drop(w, lb::DropReason::kNoFlow);
     w.endpoint_id = v.set->choose(selection_hash(p.source, p.source_port, v, p.destination_port));
     tracer_.chose(*v.set, w.endpoint_id);
