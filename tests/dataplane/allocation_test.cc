@@ -1,0 +1,116 @@
+// The packet path allocates nothing: malloc() and what ends in it are counted while it runs, over every kind of work
+// that it does. On plain tables, so that no library of DPDK's is counted or hidden; the path is the workers' own.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
+
+#include "tests/dataplane/rig.h"
+
+namespace {
+// One thread only.
+bool is_watched = false;
+std::size_t allocations = 0;
+void* counted(void* memory) {
+  allocations += is_watched;
+  return memory;
+}
+}  // namespace
+
+#ifdef __SANITIZE_ADDRESS__
+// Malloc is the sanitizer's; what C++ allocates comes through here.
+void* operator new(std::size_t n) {
+  if (void* p = counted(std::malloc(n))) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, std::size_t) noexcept {
+  std::free(p);
+}
+#else
+// glibc's own, under the names it keeps for those who do this. operator new ends in malloc.
+extern "C" {
+void* __libc_malloc(std::size_t n);
+void* __libc_calloc(std::size_t n, std::size_t size);
+void* __libc_realloc(void* p, std::size_t n);
+void* __libc_memalign(std::size_t alignment, std::size_t n);
+void* malloc(std::size_t n) {
+  return counted(__libc_malloc(n));
+}
+void* calloc(std::size_t n, std::size_t size) {
+  return counted(__libc_calloc(n, size));
+}
+void* realloc(void* p, std::size_t n) {
+  return counted(__libc_realloc(p, n));
+}
+void* aligned_alloc(std::size_t alignment, std::size_t n) {
+  return counted(__libc_memalign(alignment, n));
+}
+}
+#endif
+
+namespace weir::test {
+namespace {
+
+class Watch {
+ public:
+  Watch() { allocations = 0, is_watched = true; }
+  ~Watch() { is_watched = false; }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+};
+
+TEST(Allocation, IsSeenByTheGuard) {
+  {
+    Watch watch;
+    std::vector<int> v(100);
+    EXPECT_EQ(v.size(), 100u);
+  }
+  EXPECT_EQ(allocations, 1u);
+}
+
+TEST(Allocation, NeverHappensOnThePath) {
+  for (const Group& group : groups()) {
+    SCOPED_TRACE(group.name);
+    const Compiled& c = compiled(group);
+    WorkerState state(c);
+    const lb::PlainTables tables(c.contents());
+    dataplane::MemoryIo io(state.counters);
+    io.sent.reserve(64);
+    dataplane::PacketPath path(tables, io, state.flows, state.counters, c.next_hops());
+
+    std::uint64_t now = 1'000'000 * kSecond;
+    std::size_t seen = 0, frames = 0;
+    // Cases that move the clock or drain a bucket run too: their flows expire, their answers are refused.
+    for (const Case& one : group.cases) {
+      for (const Step& s : one.steps()) {
+        now += static_cast<std::uint64_t>(s.passes.count()) * kSecond;
+        for (unsigned n = 0; s.in && n < s.times; ++n) {
+          dataplane::MemoryFrame frame(*s.in);
+          dataplane::MemoryFrame* burst[] = {&frame};
+          {
+            Watch watch;
+            path.process(burst, lb::PortIndex{}, c.snapshot(), {now});
+          }
+          seen += allocations;
+          io.sent.clear();
+          ++frames;
+        }
+      }
+      {
+        Watch watch;
+        path.expire(static_cast<std::uint32_t>(state.flows.lines() / 3), c.snapshot(), {now});
+      }
+      seen += allocations;
+      ASSERT_EQ(seen, 0u) << "allocations, by the time of: " << one.says();
+    }
+    EXPECT_GT(frames, 50u);
+    EXPECT_GT(state.counters.counted(lb::Event::kFlowExpired), 0u);
+    EXPECT_GT(state.counters.counted(lb::Event::kFlowNew), 0u);
+  }
+}
+
+}  // namespace
+}  // namespace weir::test
