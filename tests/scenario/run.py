@@ -6,6 +6,7 @@ nothing for the next one. The whole run happens in a private world (lab/net.py) 
 
 import argparse
 import os
+import signal
 import sys
 import time
 import traceback
@@ -24,6 +25,12 @@ from scenario import Report, Skipped
 
 SCENARIOS = {f"{module.__name__}.{function.__name__}": function
              for module in (start, trace, traffic, show, reload, life) for function in module.SCENARIOS}
+
+LIMIT_S = 300  # for one scenario; the slowest takes a tenth of it
+
+
+def too_long(*_):
+    raise TimeoutError(f"it took more than {LIMIT_S} s")
 
 
 def main():
@@ -44,6 +51,7 @@ def main():
     except net.LabError as error:
         net.fail(f"scenarios: {error}")
         return 4
+    signal.signal(signal.SIGALRM, too_long)
     report = Report(arguments.weir)
     for name in chosen:
         run_one(report, name)
@@ -54,6 +62,7 @@ def run_one(report, name):
     net.say(f"-- {name}")
     report.begin(name)
     began = time.monotonic()
+    signal.alarm(LIMIT_S)
     try:
         SCENARIOS[name](report)
     except Skipped as why:
@@ -61,6 +70,8 @@ def run_one(report, name):
     except Exception as error:  # whatever it is, it is this scenario's failure and not the end of the run
         traceback.print_exc(file=sys.stdout)
         report.check("runs to its end", False, why=f"{type(error).__name__}: {error}")
+    finally:
+        signal.alarm(0)
     net.say(f"   {time.monotonic() - began:.1f} s")
 
 
