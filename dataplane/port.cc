@@ -44,6 +44,13 @@ lb::Result<void> check_device(const std::string& name, const std::string& device
   return {};
 }
 
+// Drivers say EINVAL or nothing at all where it is a permission that they lack.
+const char* permission_hint(int error) {
+  return error == -EPERM || error == -EACCES || geteuid() != 0
+             ? "; run weir as root or with CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK"
+             : "";
+}
+
 bool is_pci(const std::string& device) { return !device.starts_with("net_") && !device.starts_with("eth_"); }
 
 }  // namespace
@@ -74,11 +81,8 @@ lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
   const int error = is_pci(device) ? rte_dev_probe(options.device.c_str())
                                    : rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str());
   if (error < 0) {
-    const char* hint = error == -EPERM || geteuid() != 0
-                           ? "; run weir as root or with CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK"
-                           : "";
-    return lb::fail(with_log("port " + options.name + ": device " + options.device + " does not open: " +
-                             rte_strerror(-error) + hint));
+    return lb::fail(with_log("port " + options.name + ": device " + options.device +
+                             " does not open: " + rte_strerror(-error) + permission_hint(error)));
   }
   if (rte_eth_dev_get_port_by_name(device.c_str(), &port.id_) != 0) {
     return lb::fail(with_log("port " + options.name + ": no such device: " + options.device +
@@ -90,7 +94,8 @@ lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
 
 lb::Result<void> Port::configure(const Options& options, rte_mempool* pool) {
   const auto refuse = [&](const std::string& what, int error) {
-    return lb::fail(with_log("port " + name_ + " (" + options.device + "): " + what + ": " + rte_strerror(-error)));
+    return lb::fail(with_log("port " + name_ + " (" + options.device + "): " + what + ": " + rte_strerror(-error) +
+                             permission_hint(error)));
   };
   rte_eth_dev_info info;
   if (const int error = rte_eth_dev_info_get(id_, &info); error < 0) return refuse("no device information", error);
