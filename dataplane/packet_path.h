@@ -456,7 +456,7 @@ class PacketPath {
     const lb::NextHopId id = is_forward ? endpoint(w.endpoint_id)->next_hop : tables_.find_route(w.packet.destination);
     if (id == lb::NextHopId::kNone) return drop(w, lb::DropReason::kNoRoute);
     w.next_hop = next_hops_.get(id);
-    if (!w.next_hop.is_resolved()) return drop(w, lb::DropReason::kNeighUnresolved);
+    if (!w.next_hop.is_resolved() || !has_interface(w.next_hop)) return drop(w, lb::DropReason::kNeighUnresolved);
     if (w.packet.ip_length() > out_interface(w).mtu) return drop(w, lb::DropReason::kMtu);
     return true;
   }
@@ -660,6 +660,12 @@ class PacketPath {
     if (index(id) >= snapshot_->addresses.size()) return nullptr;
     const lb::AddressEntry& entry = snapshot_->addresses[index(id)];
     return entry.is_live() ? &entry : nullptr;
+  }
+  // Routes and next hops are edited in place, ahead of the snapshot or behind it: theirs may be an interface that this
+  // snapshot does not have.
+  bool has_interface(lb::NextHopWord hop) const noexcept {
+    const std::size_t i = index(hop.interface());
+    return i < snapshot_->interfaces.size() && !snapshot_->interfaces[i].name.empty();
   }
   const lb::InterfaceEntry& out_interface(const Walk& w) const noexcept {
     return snapshot_->interfaces[index(w.next_hop.interface())];

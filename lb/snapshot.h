@@ -72,7 +72,7 @@ struct AddressEntry {
 };
 
 struct InterfaceEntry {
-  std::string name;
+  std::string name;                          // empty: not live
   PortIndex port{};
   std::uint16_t vlan = 0;
   std::uint16_t mtu = 1500;
