@@ -34,7 +34,14 @@ Holders hold_network(const Model& model) {
 
 void hold_vips(const Model& model, Holders& holders) {
   for (const Service& s : model.services)
-    for (const Vip& v : s.vips) holders.try_emplace(v.address, Holder{"a VIP of service", s.name, v.where});
+    for (const Vip& v : s.vips)
+      holders.try_emplace(v.address, Holder{s.name.empty() ? "a VIP of a service without a name" : "a VIP of service",
+                                            s.name, v.where});
+}
+
+/// Its missing or broken name has been reported; "service ''" would read like another problem.
+std::string describe(const Service& s) {
+  return s.name.empty() ? "a service without a name" : "service " + show(s.name);
 }
 
 std::string describe(const Holder& h) {
@@ -82,11 +89,10 @@ void report_overlap(const Claim& a, const Claim& b, Problems& problems) {
   const std::string vip =
       fmt::format("VIP {} {} {}", to_string(second.address), lb::name(second.protocol), describe(second.ports));
   if (first.ports == second.ports) {
-    problems.error(second.where, "{} is already in service {} at {}; remove one", vip, show(first.service->name),
-                   first.where);
+    problems.error(second.where, "{} is already in {} at {}; remove one", vip, describe(*first.service), first.where);
   } else {
-    problems.error(second.where, "{} overlaps {} of service {} at {}; make them disjoint", vip, describe(first.ports),
-                   show(first.service->name), first.where);
+    problems.error(second.where, "{} overlaps {} of {} at {}; make them disjoint", vip, describe(first.ports),
+                   describe(*first.service), first.where);
   }
 }
 
@@ -145,26 +151,26 @@ void check_families(const Service& s, Problems& problems) {
   for (const Vip& v : s.vips)
     if (!has_backend[index(v.address)])
       problems.error(v.where,
-                     "VIP {} is {}, but service {} has no {} backend, and mode dnat cannot change the family; add one "
+                     "VIP {} is {}, but {} has no {} backend, and mode dnat cannot change the family; add one "
                      "or remove the VIP",
-                     to_string(v.address), lb::name(v.address.family()), show(s.name), lb::name(v.address.family()));
+                     to_string(v.address), lb::name(v.address.family()), describe(s), lb::name(v.address.family()));
   for (const Backend& b : s.backends)
     if (!s.vips.empty() && !has_vip[index(b.address)])
-      problems.warn(b.where, "backend {} is {}, but service {} has no {} VIP: it gets no traffic", to_string(b.address),
-                    lb::name(b.address.family()), show(s.name), lb::name(b.address.family()));
+      problems.warn(b.where, "backend {} is {}, but {} has no {} VIP: it gets no traffic", to_string(b.address),
+                    lb::name(b.address.family()), describe(s), lb::name(b.address.family()));
 }
 
 void check_backend_numbers(const Service& s, Problems& problems) {
   if (s.backends.size() > kMostBackends)
-    problems.error(s.backends[kMostBackends].where, "service {} has {} backends; at most {} are possible", show(s.name),
+    problems.error(s.backends[kMostBackends].where, "{} has {} backends; at most {} are possible", describe(s),
                    s.backends.size(), kMostBackends);
   if (s.maglev_size && s.backends.size() >= *s.maglev_size)
-    problems.error(s.where, "service {}: maglev_size {} is too small for {} backends; write a prime above that",
-                   show(s.name), *s.maglev_size, s.backends.size());
+    problems.error(s.where, "{}: maglev_size {} is too small for {} backends; write a prime above that", describe(s),
+                   *s.maglev_size, s.backends.size());
   if (s.backends.empty()) {
-    problems.warn(s.where, "service {} has no backends: new flows are refused", show(s.name));
+    problems.warn(s.where, "{} has no backends: new flows are refused", describe(s));
   } else if (std::ranges::all_of(s.backends, [](const Backend& b) { return b.weight == 0; })) {
-    problems.warn(s.where, "service {} has no backend with a weight above 0: new flows are refused", show(s.name));
+    problems.warn(s.where, "{} has no backend with a weight above 0: new flows are refused", describe(s));
   }
 }
 
@@ -231,7 +237,7 @@ void check_services(const Draft& draft, Problems& problems) {
     const Draft::Whole& whole = draft.services[i];
     check_vips(s, others, problems);
     check_backends(s, holders, problems);
-    if (whole.vips && s.vips.empty()) problems.error(s.where, "service {} has no VIPs; add one", show(s.name));
+    if (whole.vips && s.vips.empty()) problems.error(s.where, "{} has no VIPs; add one", describe(s));
     if (whole.vips && whole.backends) check_families(s, problems);
     if (whole.backends) check_backend_numbers(s, problems);
   }

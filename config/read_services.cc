@@ -54,7 +54,9 @@ bool read_ports(const Node& node, Values& values, PortRange& out) {
   } else if (*first > *last) {
     problems.error(node.where, "port: {} is the wrong way round; write {}-{}", show(node.text), *last, *first);
   } else {
-    out = {.first = static_cast<std::uint16_t>(*first), .last = static_cast<std::uint16_t>(*last)};
+    // 1-65535 is another way to write all; the data path cannot tell them apart.
+    const bool is_all = *first == 1 && *last == kMostPort;
+    out = {.first = static_cast<std::uint16_t>(*first), .last = static_cast<std::uint16_t>(*last), .all = is_all};
     return true;
   }
   return false;

@@ -57,6 +57,20 @@ bool misses_key(std::string_view line) {
   return begins_with_letter && !has_key && (!is_item || line.contains(' '));
 }
 
+/// A tab in the indentation of the line that does not parse, or of the last one above it that is not blank: there a
+/// parser only says that something came where it may not.
+std::optional<SyntaxCause> find_tab(std::string_view text, std::size_t noticed) {
+  for (std::size_t begin = line_begin(text, noticed);; begin = line_begin(text, begin - 1)) {
+    const std::string_view line = text.substr(begin, line_end(text, begin) - begin);
+    const auto indentation = line.substr(0, std::min(line.find_first_not_of(" \t\r"), line.size()));
+    const auto tab = indentation.find('\t');
+    const bool is_blank = indentation.size() == line.size();
+    if (tab != std::string_view::npos && !is_blank) return SyntaxCause{begin + tab, "a tab; YAML indents with spaces"};
+    const bool is_above = begin < line_begin(text, noticed);
+    if (begin == 0 || (is_above && !is_blank)) return std::nullopt;
+  }
+}
+
 /// Looks at the last line above `noticed` that is neither blank nor a comment.
 std::optional<SyntaxCause> find_missing_key(std::string_view text, std::size_t noticed) {
   for (std::size_t begin = line_begin(text, noticed); begin > 0;) {
@@ -89,6 +103,7 @@ std::optional<SyntaxCause> find_syntax_cause(std::string_view text, std::size_t 
   noticed = std::min(noticed, text.size());
   const std::size_t line = line_begin(text, noticed);
   if (const auto cause = find_unclosed(text, noticed); cause && cause->position < line) return cause;
+  if (const auto cause = find_tab(text, noticed)) return cause;
   return find_missing_key(text, noticed);
 }
 

@@ -13,8 +13,8 @@ struct SyntaxCause {
   std::string_view what;  // "the quote opened here is not closed on its line"
 };
 
-/// Looks for the likely cause, on a line above `noticed`, of an error that the parser noticed there; none if the
-/// error's own place is the best there is. Reads YAML by its looks only: good enough to point, not to judge.
+/// Looks for the likely cause of an error that the parser noticed at `noticed`: on a line above it, or a tab in its own
+/// line's indentation; none if the error's own place is the best there is. Reads YAML by its looks only: good enough to point, not to judge.
 [[nodiscard]] std::optional<SyntaxCause> find_syntax_cause(std::string_view text, std::size_t noticed);
 
 /// The place of the quote that closes the one at `open`, past \" or ''; none if the text ends first.

@@ -29,6 +29,23 @@ TEST(CheckServices, NamesDiffer) {
          kNetwork);
 }
 
+TEST(CheckServices, OneWithoutANameIsNotCalledByIt) {
+  const std::string text = R"(services:
+- {vips: [{address: 203.0.113.1, port: 80}], backends: [{address: "fd00::5"}]}
+- {name: "", vips: [], backends: []}
+- {name: web, vips: [{address: 203.0.113.1, port: 80}], backends: [{address: 203.0.113.1}]}
+)";
+  expect({{text,
+           {"2:3: a service needs key 'name'",
+            "2:11: VIP 203.0.113.1 is IPv4, but a service without a name has no IPv4 backend",
+            "3:3: a service without a name has no VIPs; add one", "3:10: name: '' has 0 characters",
+            "4:22: VIP 203.0.113.1 tcp port 80 is already in a service without a name at 2:11; remove one",
+            "4:68: backend 203.0.113.1 is a VIP of a service without a name at 2:11"}}},
+         kNetwork);
+  EXPECT_THAT(warnings_of(text + std::string(kNetwork)),
+              testing::Contains(HasSubstr("3:3: a service without a name has no backends")));
+}
+
 /// Two services, `a` with the VIPs on line 2 and `b` with those on line 3.
 std::string two(std::string_view a, std::string_view b, std::string_view protocol_of_b = "tcp") {
   return fmt::format(
@@ -65,7 +82,8 @@ TEST(CheckServices, VipsThatOverlapAreRefusedNamingBothPlaces) {
             "3:47: VIP 203.0.113.1 tcp port 80 is already in service 'a' at 2:11"}},
           // More specific inside less specific, other protocol, other address, ranges side by side.
           {two(vip("80") + ", " + vip("70-90") + ", " + vip("all"), vip("81") + ", " + vip("91-99")), {}},
-          {two(vip("1-65535"), vip("all")), {}},
+          {two(vip("1-65535"), vip("all")),
+           {"3:11: VIP 203.0.113.1 tcp all ports is already in service 'a' at 2:11; remove one"}},
           {two(vip("80"), vip("80"), "udp"), {}},
           {two(vip("80"), vip("80", "203.0.113.2")), {}},
           {two(vip("10-20"), vip("21-30")), {}},

@@ -80,7 +80,6 @@ TEST(Yaml, SyntaxErrorsHaveTheirPlace) {
   expect({
       {"stop: {}\nmemory: mbufs: 5\n", {"2:14: not valid YAML"}},
       {"stop: {}\n]\n", {"2:1: not valid YAML"}},
-      {"stop: {}\n\tmemory: {}\n", {"2:2: not valid YAML"}},
       {"hash_key: \"\\q\"\n", {"1:14: not valid YAML"}},
       {"a: *nowhere\n", {"1:4: not valid YAML"}},
   });
@@ -102,6 +101,11 @@ TEST(Yaml, SyntaxErrorsPointAtTheLineToMend) {
        {"2:1: not valid YAML: this line is no 'key: value' (noticed at 3:"}},
       {"ports:\n- name p0\n\n  # a comment: here\n  device: d0\n",
        {"2:1: not valid YAML: this line is no 'key: value' (noticed at 5:"}},
+      {"stop: {}\n\tmemory: {}\n", {"2:1: not valid YAML: a tab; YAML indents with spaces (noticed at 2:2: "}},
+      {"ports:\n  \t- {name: p0, device: d0}\n", {"2:3: not valid YAML: a tab; YAML indents with spaces"}},
+      {"ports:\n- name: p0\n\tdevice: d0\n\t\n", {"3:1: not valid YAML: a tab; YAML indents with spaces"}},
+      {"ports: [\n\t]\n\nc: d: e\n", {"2:1: not valid YAML: a tab"}},
+      {"ports: [\n\t]\nb: {}\n\t\nc: d: e\n", {"5:5: not valid YAML: illegal map value"}},
       // A quote inside a plain scalar and a closed bracket are not suspected.
       {"a: it's[x\nb: {}\nc: d: e\n", {"3:5: not valid YAML: illegal map value"}},
   });
