@@ -6,7 +6,7 @@
 
 namespace weir::control {
 
-/// {"error": "sentence"}, the body of every refusal.
+/// {"error": "sentence"}, the body of every refusal. Always UTF-8: bytes that are not become U+FFFD.
 [[nodiscard]] std::string error_json(std::string_view sentence);
 
 }  // namespace weir::control

@@ -33,7 +33,7 @@ constexpr std::array<Noun, 9> kNouns{{
     {"drops", "packets dropped, by reason, and the balance of all packets (difference must be 0 at rest)",
      "weir show drops", kNoFilters},
     {"config", "the configuration that is loaded, as it was written", "weir show config > running.yaml", kNoFilters},
-    {"workers", "per worker: packets, packets a burst, busy share, nanoseconds a packet for each step",
+    {"workers", "per worker: packets, packets a burst, busy share, flows; step_ns (-o json) is empty in this version",
      "weir show workers", kNoFilters},
 }};
 
@@ -220,7 +220,7 @@ std::string config_text(const json::value& answer) {
   return out;
 }
 
-/// "33.3 % of new flows" where the backend is one of several that the packet might be given.
+/// "33.3 % of new flows" where the backend was chosen among those that the packet might be given.
 std::string share_text(const json::value& answer, const std::string& backend) {
   const json::value* candidates = find(answer, "candidates");
   if (candidates == nullptr || !candidates->is_array()) return {};
@@ -242,7 +242,12 @@ std::string verdict_text(const json::value& answer) {
   note("service", "service ");
   if (const json::value* backend = find(answer, "backend"); verdict == "forward" && backend != nullptr) {
     out += " to " + endpoint_of(*backend);
-    if (auto share = share_text(answer, endpoint_of(*backend)); !share.empty()) notes.push_back(std::move(share));
+    // A known or adopted flow was not dealt out, so a share of new flows would say nothing of it.
+    const json::value* reason = find(answer, "reason");
+    if (reason != nullptr && *reason != "new flow")
+      note("reason", "");
+    else if (auto share = share_text(answer, endpoint_of(*backend)); !share.empty())
+      notes.push_back(std::move(share));
   }
   std::string all;
   for (const std::string& n : notes) all += (all.empty() ? "" : ", ") + n;

@@ -116,6 +116,16 @@ TEST(Show, ATraceThatForwards) {
             "verdict: forward to 10.0.0.5:8080 (service web, 33.3 % of new flows)\n");
 }
 
+TEST(Show, AShareIsOfNewFlowsOnly) {
+  const auto verdict = [](const std::string& reason) {
+    return trace_text(boost::json::parse(R"({"verdict": "forward", "reason": ")" + reason + R"(", "service": "web",
+        "candidates": [{"address": "10.0.0.5", "port": 80, "share": 1}], "backend": {"address": "10.0.0.5", "port": 80}})"));
+  };
+  EXPECT_EQ(verdict("new flow"), "verdict: forward to 10.0.0.5:80 (service web, 100.0 % of new flows)\n");
+  EXPECT_EQ(verdict("known flow"), "verdict: forward to 10.0.0.5:80 (service web, known flow)\n");
+  EXPECT_EQ(verdict("adopted flow"), "verdict: forward to 10.0.0.5:80 (service web, adopted flow)\n");
+}
+
 TEST(Show, TracesThatDoNot) {
   EXPECT_EQ(trace_text(boost::json::parse(R"({"verdict": "drop", "reason": "martian", "service": null, "steps": []})")),
             "verdict: drop (martian)\n");
