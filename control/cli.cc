@@ -90,6 +90,7 @@ class Program {
 int Program::main(int argc, const char* const* argv) {
   app_.set_version_flag("--version", fmt::format("weir {}", version()));
   app_.require_subcommand(1);
+  add_socket(app_);  // each command takes it too: operators write it first, last or in between
   app_.footer(
       "Exit codes: 0 done, 1 refused, 2 usage, 3 cannot reach the daemon, 4 the environment refused.\n"
       "`weir COMMAND --help` tells more about each.");
@@ -131,11 +132,14 @@ void Program::add_output(CLI::App& command) {
 }
 
 void Program::add_run() {
-  CLI::App* command = add("run", "run in the foreground, until SIGTERM or SIGINT; SIGHUP reloads",
-                          "weir run -c /etc/weir/weir.yaml", [this] {
-                            const bool has_socket = app_.get_subcommand("run")->count("--socket") > 0;
-                            return run_daemon({file_, has_socket ? std::optional(socket_) : std::nullopt});
-                          });
+  CLI::App* command =
+      add("run", "run in the foreground, until SIGTERM or SIGINT; SIGHUP reloads", "weir run -c /etc/weir/weir.yaml",
+          [this] {
+            if (file_ == "-")
+              return usage("weir run: a reload could not read standard input again; name a file with -c");
+            const bool has_socket = app_.get_subcommand("run")->count("--socket") + app_.count("--socket") > 0;
+            return run_daemon({file_, has_socket ? std::optional(socket_) : std::nullopt});
+          });
   command->add_option("-c,--config", file_, "the configuration")->required()->type_name("FILE");
   command->add_option("--socket", socket_, "control socket, instead of the file's control.socket")->type_name("PATH");
 }
@@ -162,6 +166,7 @@ void Program::add_reload() {
 void Program::add_show() {
   CLI::App* show_command = app_.add_subcommand("show", "list what the running daemon knows");
   show_command->require_subcommand(1);
+  add_socket(*show_command);
   show_command->footer("Example: weir show flows --service web -o json");
   for (const Noun& noun : nouns()) {
     CLI::App* command = show_command->add_subcommand(std::string(noun.name), std::string(noun.help));
@@ -225,6 +230,7 @@ void Program::add_completion() {
                             out_ << completion_script(shell_, commands);
                             return kExitDone;
                           });
+  command->add_option("--socket", socket_)->group("");
   command->add_option("shell", shell_, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
 }
 
@@ -240,8 +246,11 @@ void Program::add_later_commands() {
 /// The parser itself would only say that a command is missing.
 bool Program::names_a_command(int argc, const char* const* argv) {
   CLI::App* within = &app_;
-  for (int i = 1; i < argc && argv[i][0] != '-' && !within->get_subcommands({}).empty(); ++i) {
+  for (int i = 1; i < argc && !within->get_subcommands({}).empty(); ++i) {
     const std::string name = argv[i];
+    if (name == "--socket") ++i;  // and what follows it
+    if (name.starts_with("--socket")) continue;
+    if (name.starts_with('-')) break;
     const auto named = within->get_subcommands([&name](const CLI::App* c) { return c->get_name() == name; });
     if (named.empty()) {
       err_ << fmt::format("weir: there is no \"{}\" here; `{} --help` lists what there is\n", printable(name),

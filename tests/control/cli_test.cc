@@ -67,6 +67,11 @@ TEST(Cli, UsageErrorsExitWith2) {
            {"show", "flows", "-o", "xml"},
            {"show", "routes", "--service", "web"},
            {"run"},
+           {"run", "-c", "-"},
+           {"--socket"},
+           {"--socket", "/tmp/weir.sock"},
+           {"--socket", "/tmp/weir.sock", "frob"},
+           {"show", "--socket=/tmp/weir.sock", "frobs"},
            {"check"},
            {"reload", "now"},
            {"trace", "tcp", "192.0.2.7:1"},
@@ -97,6 +102,7 @@ TEST(Cli, CommandsOfLaterVersionsSaySo) {
 
 TEST(Cli, AMistypedCommandIsNamed) {
   EXPECT_THAT(weir({"frob"}).err, HasSubstr("\"frob\""));
+  EXPECT_THAT(weir({"--socket", "/tmp/weir.sock", "frob"}).err, HasSubstr("\"frob\""));
   EXPECT_THAT(weir({"show", "frobs"}).err, AllOf(HasSubstr("\"frobs\""), HasSubstr("weir show --help")));
 }
 
@@ -196,6 +202,29 @@ TEST(Cli, WithoutADaemonExitsWith3) {
   }
 }
 
+TEST(Cli, TheSocketMayBeNamedAnywhere) {
+  const std::string socket = "/nonexistent/weir.sock";
+  for (const std::vector<std::string>& args :
+       std::vector<std::vector<std::string>>{{"--socket", socket, "show", "flows"},
+                                             {"--socket=" + socket, "show", "flows"},
+                                             {"show", "--socket", socket, "flows"},
+                                             {"show", "flows", "--socket", socket},
+                                             {"--socket", socket, "reload"},
+                                             {"--socket", socket, "trace", "tcp", "192.0.2.7:1", "203.0.113.10:80"}}) {
+    const Outcome o = weir(args);
+    EXPECT_EQ(o.exit_code, kExitUnreachable) << ::testing::PrintToString(args);
+    EXPECT_THAT(o.err, HasSubstr(socket)) << ::testing::PrintToString(args);
+  }
+  for (const std::vector<std::string>& args :
+       std::vector<std::vector<std::string>>{{"completion", "bash"}, {"completion", "zsh"}, {"version"}, {"keygen"}}) {
+    std::vector<std::string> before = args, after = args;
+    before.insert(before.begin(), {"--socket", socket});
+    after.insert(after.end(), {"--socket", socket});
+    EXPECT_EQ(weir(before).exit_code, kExitDone) << ::testing::PrintToString(args);
+    EXPECT_EQ(weir(after).exit_code, kExitDone) << ::testing::PrintToString(args);
+  }
+}
+
 TEST(Cli, JsonIsTheDaemonsOwn) {
   const std::string body = R"({"generation":3,"services":[ ]})";
   Daemon daemon({200, "application/json", body});
@@ -221,6 +250,12 @@ TEST(Cli, ARefusalExitsWith1AndItsSentence) {
   EXPECT_EQ(o.exit_code, kExitRefused);
   EXPECT_EQ(o.err, "weir: no service \"wbe\"\n");
   EXPECT_THAT(o.out, IsEmpty());
+}
+
+TEST(Cli, ARefusalIsUtf8WhateverItQuotes) {
+  EXPECT_EQ(error_json("no \"caf\xc3\xa9\""), "{\"error\":\"no \\\"caf\xc3\xa9\\\"\"}");
+  EXPECT_EQ(error_json("a\xff\xc3(\xed\xa0\x80z"),
+            "{\"error\":\"a\xef\xbf\xbd\xef\xbf\xbd(\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"}");
 }
 
 TEST(Cli, AnAnswerThatIsNotJsonIsSaidToBeSo) {
