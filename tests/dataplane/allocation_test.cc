@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <new>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/allocator_interface.h>
+#endif
 
 #include "tests/dataplane/rig.h"
 
@@ -11,25 +14,22 @@ namespace {
 // One thread only.
 bool is_watched = false;
 std::size_t allocations = 0;
+}  // namespace
+
+#ifdef __SANITIZE_ADDRESS__
+// Malloc is the sanitizer's, and it tells.
+void on_malloc(const volatile void*, std::size_t) {
+  allocations += is_watched;
+}
+void on_free(const volatile void*) {}
+const int hooked = __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
+#else
+namespace {
 void* counted(void* memory) {
   allocations += is_watched;
   return memory;
 }
 }  // namespace
-
-#ifdef __SANITIZE_ADDRESS__
-// Malloc is the sanitizer's; what C++ allocates comes through here.
-void* operator new(std::size_t n) {
-  if (void* p = counted(std::malloc(n))) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t) noexcept {
-  std::free(p);
-}
-#else
 // glibc's own, under the names it keeps for those who do this. operator new ends in malloc.
 extern "C" {
 void* __libc_malloc(std::size_t n);
