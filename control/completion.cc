@@ -9,7 +9,14 @@ namespace weir::control {
 namespace {
 
 constexpr std::string_view kBash = R"(_weir() {{
-  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command=${{COMP_WORDS[1]}}
+  local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} command="" i
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    case ${{COMP_WORDS[i]}} in
+      --socket) ((++i)) ;;
+      -*) ;;
+      *) command=${{COMP_WORDS[i]}}; break ;;
+    esac
+  done
   COMPREPLY=()
   case $before in
     -c|--config|--socket) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
@@ -18,8 +25,8 @@ constexpr std::string_view kBash = R"(_weir() {{
     trace) mapfile -t COMPREPLY < <(compgen -W "tcp udp" -- "$word"); return ;;
     completion) mapfile -t COMPREPLY < <(compgen -W "bash zsh" -- "$word"); return ;;
   esac
-  if [ "$COMP_CWORD" -eq 1 ]; then
-    mapfile -t COMPREPLY < <(compgen -W "{commands}" -- "$word")
+  if [ -z "$command" ]; then
+    mapfile -t COMPREPLY < <(compgen -W "{commands} --socket" -- "$word")
     return
   fi
   local options="--help --socket"

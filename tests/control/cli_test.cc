@@ -153,6 +153,22 @@ TEST(Cli, CompletionScriptsAreShell) {
   }
 }
 
+TEST(Cli, BashCompletesBehindASocket) {
+  TemporaryDirectory directory;
+  const std::string script = directory.write("weir", weir({"completion", "bash"}).out);
+  const auto completes = [&](const std::string& words, const std::string& expected) {
+    return ::system(("bash -c 'source " + script + "; COMP_WORDS=(" + words +
+                     " \"\"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1));" + " _weir; [[ \" ${COMPREPLY[*]} \" == *\" " +
+                     expected + " \"* ]]'")
+                        .c_str()) == 0;
+  };
+  EXPECT_TRUE(completes("weir", "show"));
+  EXPECT_TRUE(completes("weir --socket /tmp/weir.sock", "reload"));
+  EXPECT_TRUE(completes("weir --socket /tmp/weir.sock show", "flows"));
+  EXPECT_TRUE(completes("weir --socket /tmp/weir.sock show flows", "--client"));
+  EXPECT_FALSE(completes("weir --socket /tmp/weir.sock show", "reload"));
+}
+
 constexpr const char* kGoodFile = R"(
 ports:
   - {name: p0, device: net_null0}
