@@ -179,7 +179,7 @@ The lab stands. Try:
   {command} show flows {sock}
   {command} trace tcp 198.51.100.2:40000 {site.VIP4}:80 {sock}
 Edit {KEPT}/weir.yaml (a weight, a backend), then:
-  {command} diff -c {KEPT}/weir.yaml {sock}
+  {command} check -c {KEPT}/weir.yaml
   {command} reload {sock}
 Weir's log: {KEPT}/weir.log
 Remove it all: scripts/demo --clean""")
