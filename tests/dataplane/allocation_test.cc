@@ -4,10 +4,6 @@
 
 #include <cstdlib>
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
-#endif
-
 #include "tests/dataplane/rig.h"
 
 namespace {
@@ -17,7 +13,9 @@ std::size_t allocations = 0;
 }  // namespace
 
 #ifdef __SANITIZE_ADDRESS__
-// Malloc is the sanitizer's, and it tells.
+// Malloc is the sanitizer's, and it tells. (g++ comes without the header that declares this.)
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, std::size_t),
+                                                         void (*on_free)(const volatile void*));
 void on_malloc(const volatile void*, std::size_t) {
   allocations += is_watched;
 }
