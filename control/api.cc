@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <boost/asio/post.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <memory>
@@ -88,28 +89,39 @@ void Api::handle(const Request& request, const Responder& respond) {
 
 void Api::get(const Request& request, const Responder& respond) {
   const std::string& path = request.path;
-  const Running r = running();
-  if (path == "/v1/services") return respond(view(services_view(r, request.query)));
-  if (path == "/v1/backends") return respond(view(backends_view(r, request.query)));
+  const auto aside = [&](auto make) { answer_aside(respond, std::move(make)); };
+  if (path == "/v1/services")
+    return aside([query = request.query](const Running& r) { return view(services_view(r, query)); });
+  if (path == "/v1/backends")
+    return aside([query = request.query](const Running& r) { return view(backends_view(r, query)); });
   if (path == "/v1/flows") return list_flows(request, respond);
-  if (path == "/v1/ports") return respond(ok(ports_view(r)));
-  if (path == "/v1/routes") return respond(ok(routes_view(r)));
-  if (path == "/v1/neighbors") return respond(ok(neighbors_view(r)));
-  if (path == "/v1/workers") return respond(ok(workers_view(r)));
-  if (path == "/v1/drops") return respond(ok(drops_view(r)));
+  if (path == "/v1/ports") return aside([](const Running& r) { return ok(ports_view(r)); });
+  if (path == "/v1/routes") return aside([](const Running& r) { return ok(routes_view(r)); });
+  if (path == "/v1/neighbors") return aside([](const Running& r) { return ok(neighbors_view(r)); });
+  if (path == "/v1/workers") return respond(ok(workers_view(running())));
+  if (path == "/v1/drops") return respond(ok(drops_view(running())));
   if (path == "/v1/trace") return trace(request, respond);
-  const auto generation = r.compiled.snapshot->generation;
-  if (path == "/v1/config")
-    return respond(ok({{"generation", generation}, {"file", r.model.file}, {"text", reloader_.text()}}));
+  if (path == "/v1/config") {
+    return aside([](const Running& r) {
+      return ok({{"generation", r.compiled->snapshot->generation}, {"file", r.model().file}, {"text", r.loaded->text}});
+    });
+  }
   if (path == "/v1/status") {
     const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
     return respond(ok({{"version", version()},
-                       {"generation", generation},
+                       {"generation", publisher_.generation()},
                        {"pid", getpid()},
                        {"uptime_s", up.count()},
-                       {"config", r.model.file}}));
+                       {"config", reloader_.running()->model.file}}));
   }
   respond(refusal(404, fmt::format("there is no {}; docs/api.md lists what there is", path)));
+}
+
+void Api::answer_aside(const Responder& respond, std::function<Response(const Running&)> make) {
+  boost::asio::post(view_thread_, [this, respond, make = std::move(make), r = running()]() mutable {
+    auto response = std::make_shared<Response>(make(r));
+    boost::asio::post(io_, [respond, response] { respond(std::move(*response)); });
+  });
 }
 
 void Api::reload(const Responder& respond) {
@@ -125,8 +137,8 @@ void Api::reload(const Responder& respond) {
 void Api::list_flows(const Request& request, const Responder& respond) {
   const auto filter = flow_filter(running(), request.query);
   if (!filter) return respond(refusal(404, filter.error().message));
-  ask_workers(*filter, std::nullopt, [this, respond](const FlowRequests& answers) {
-    respond(ok(flows_view(running(), answers, kListedFlows)));
+  ask_workers(*filter, std::nullopt, [this, respond](const std::shared_ptr<FlowRequests>& answers) {
+    answer_aside(respond, [answers](const Running& r) { return ok(flows_view(r, *answers, kListedFlows)); });
   });
 }
 
@@ -135,13 +147,17 @@ void Api::trace(const Request& request, const Responder& respond) {
   if (!wanted) return respond(refusal(400, wanted.error().message));
   // The flow's client may be either end; both sockets hash to their own buckets.
   const auto as_socket = [](const Endpoint& e) { return std::pair(e.address, lb::be16::from_host(e.port)); };
-  ask_workers({}, as_socket(wanted->source), [this, respond, r = *wanted, as_socket](const FlowRequests& forward) {
-    if (const auto flow = flow_for(r, *publisher_.current().snapshot, forward))
-      return respond(view(trace_packet(reloader_.model(), publisher_.current(), r, flow)));
-    ask_workers({}, as_socket(r.destination), [this, respond, r](const FlowRequests& reply) {
-      const auto flow = flow_for(r, *publisher_.current().snapshot, reply);
-      respond(view(trace_packet(reloader_.model(), publisher_.current(), r, flow)));
+  const auto answer = [this, respond, r = *wanted](const FlowRequests& asked, bool is_last) {
+    const auto flow = flow_for(r, *publisher_.current()->snapshot, asked);
+    if (!flow && !is_last) return false;
+    answer_aside(respond, [r, flow](const Running& running) {
+      return view(trace_packet(running.model(), *running.compiled, r, flow));
     });
+    return true;
+  };
+  ask_workers({}, as_socket(wanted->source), [this, answer, to = as_socket(wanted->destination)](const auto& forward) {
+    if (answer(*forward, false)) return;
+    ask_workers({}, to, [answer](const auto& reply) { answer(*reply, true); });
   });
 }
 
@@ -149,7 +165,7 @@ void Api::trace(const Request& request, const Responder& respond) {
 
 void Api::ask_workers(const dataplane::FlowFilter& filter,
                       const std::optional<std::pair<lb::Address, lb::be16>>& socket,
-                      std::function<void(const FlowRequests&)> then) {
+                      std::function<void(const std::shared_ptr<FlowRequests>&)> then) {
   auto requests = std::make_shared<FlowRequests>();
   for (std::size_t w = 0; w < data_plane_.workers().size(); ++w) {
     auto request = std::make_unique<dataplane::FlowRequest>();
@@ -163,14 +179,14 @@ void Api::ask_workers(const dataplane::FlowFilter& filter,
 }
 
 void Api::poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_t posted,
-                       const std::function<void(const FlowRequests&)>& then) {
+                       const std::function<void(const std::shared_ptr<FlowRequests>&)>& then) {
   const auto& workers = data_plane_.workers();
   // A worker takes one question at a time; another client's may be before ours.
   while (posted < workers.size() && workers[posted]->post(*(*requests)[posted])) ++posted;
   const bool is_done = posted == workers.size() && std::ranges::all_of(*requests, [](const auto& r) {
                          return r->is_done.load(std::memory_order_acquire);
                        });
-  if (is_done) return then(*requests);
+  if (is_done) return then(requests);
   auto timer = std::make_shared<boost::asio::steady_timer>(io_, kPollWorkers);
   timer->async_wait([this, timer, requests, posted, then](const boost::system::error_code& error) {
     if (!error) poll_workers(requests, posted, then);

@@ -1,10 +1,15 @@
-// The admin API: requests of docs/api.md to views, reloads and traces. Control thread.
+// The admin API: requests of docs/api.md to views, reloads and traces. Control thread; what may be long is made on a
+// thread of its own.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "control/data_plane.h"
@@ -23,6 +28,10 @@ class Api {
   Api(boost::asio::io_context& io, DataPlane& data_plane, Publisher& publisher, Reloader& reloader)
       : io_(io), data_plane_(data_plane), publisher_(publisher), reloader_(reloader) {}
 
+  ~Api() { view_thread_.join(); }
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
   /// For HttpServer.
   void handle(const Request& request, const Responder& respond);
 
@@ -30,21 +39,26 @@ class Api {
   using FlowRequests = std::vector<std::unique_ptr<dataplane::FlowRequest>>;  // by worker
 
   void get(const Request& request, const Responder& respond);
+  /// Makes and writes out an answer on the view thread, and gives it on control's.
+  void answer_aside(const Responder& respond, std::function<Response(const Running&)> make);
   void reload(const Responder& respond);
   void list_flows(const Request& request, const Responder& respond);
   void trace(const Request& request, const Responder& respond);
   void ask_workers(const dataplane::FlowFilter& filter,
                    const std::optional<std::pair<lb::Address, lb::be16>>& socket,
-                   std::function<void(const FlowRequests&)> then);
+                   std::function<void(const std::shared_ptr<FlowRequests>&)> then);
   void poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_t posted,
-                    const std::function<void(const FlowRequests&)>& then);
-  [[nodiscard]] Running running() const { return {reloader_.model(), publisher_.current(), data_plane_}; }
+                    const std::function<void(const std::shared_ptr<FlowRequests>&)>& then);
+  [[nodiscard]] Running running() const {
+    return {reloader_.running(), publisher_.current(), reloader_.baselines(), data_plane_};
+  }
 
   boost::asio::io_context& io_;
   DataPlane& data_plane_;
   Publisher& publisher_;
   Reloader& reloader_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  boost::asio::thread_pool view_thread_{1};  // last: it ends first
 };
 
 }  // namespace weir::control

@@ -87,12 +87,13 @@ struct Compiler::Build {
   std::unordered_map<std::uint32_t, unsigned> vips_of_endpoint;
   std::unordered_map<Address, AddressEntry> address_entries;
   std::unordered_map<NextHopKey, lb::MacAddress> neighbors;
+  std::unordered_map<Address, NextHopKey> hosts;      // neighbours, as the routes to themselves that they are
   std::vector<std::pair<Prefix, NextHopKey>> routes;  // connected and static, longest first
   std::map<std::pair<std::string, Family>, CachedSet> sets;
   std::unordered_set<std::uint32_t> left;  // becomes left_
 };
 
-lb::Result<Compiled> Compiler::compile(const config::Model& model, std::uint64_t generation) {
+lb::Result<Compiled> Compiler::prepare(const config::Model& model, std::uint64_t generation) {
   Build b{.model = model, .snapshot = std::make_shared<lb::Snapshot>(), .left = left_};
   if (last_ != nullptr) {
     b.vips = lb::ChunkedBuilder<VipEntry>(last_->vips);
@@ -104,13 +105,32 @@ lb::Result<Compiled> Compiler::compile(const config::Model& model, std::uint64_t
   b.snapshot->timeouts = to_lb(model.conntrack.timeouts);
 
   auto compiled = build_all(b);
-  const auto settle = [&](auto& registry) { compiled ? registry.commit() : registry.rollback(); };
-  settle(vips_), settle(endpoints_), settle(addresses_), settle(interfaces_), settle(next_hops_);
-  if (compiled) {
-    sets_ = std::move(b.sets);
-    left_ = std::move(b.left);
-    last_ = compiled->snapshot;
+  if (!compiled) {
+    reject();
+    return compiled;
   }
+  compiled->changes = lb::difference(last_contents_, compiled->contents);
+  pending_ = {std::move(b.sets), std::move(b.left), compiled->snapshot, compiled->contents};
+  return compiled;
+}
+
+void Compiler::accept() {
+  vips_.commit(), endpoints_.commit(), addresses_.commit(), interfaces_.commit(), next_hops_.commit();
+  sets_ = std::move(pending_.sets);
+  left_ = std::move(pending_.left);
+  last_ = std::move(pending_.last);
+  last_contents_ = std::move(pending_.contents);
+  pending_ = {};
+}
+
+void Compiler::reject() {
+  vips_.rollback(), endpoints_.rollback(), addresses_.rollback(), interfaces_.rollback(), next_hops_.rollback();
+  pending_ = {};
+}
+
+lb::Result<Compiled> Compiler::compile(const config::Model& model, std::uint64_t generation) {
+  auto compiled = prepare(model, generation);
+  if (compiled) accept();
   return compiled;
 }
 
@@ -159,7 +179,7 @@ lb::Result<void> Compiler::add_interfaces(Build& b) {
                          .announces_vips = announces};
     s.by_port_vlan[port][i.vlan] = InterfaceId(*id);
     for (const Prefix& own : i.addresses) {
-      b.address_entries[own.address].own_on = InterfaceId(*id);
+      b.address_entries[own.address].own_on.push_back(InterfaceId(*id));
       b.routes.emplace_back(Prefix{own.network(), own.length}, NextHopKey{InterfaceId(*id), {}});
     }
   }
@@ -190,6 +210,8 @@ lb::Result<void> Compiler::add_routes(Build& b) {
     if (auto done = add(prefix, key); !done) return done;
   // A neighbour is a host route through itself. Link-local ones are only ever next hops.
   for (const auto& [key, mac] : b.neighbors)
+    if (!key.address.is_link_local_v6()) b.hosts.emplace(key.address, key);
+  for (const auto& [key, mac] : b.neighbors)
     if (!key.address.is_link_local_v6())
       if (auto done = add({key.address, host_length(key.address)}, key); !done) return done;
   return {};
@@ -203,7 +225,10 @@ lb::Result<NextHopId> Compiler::next_hop(Build& b, const NextHopKey& key) {
 }
 
 lb::Result<NextHopId> Compiler::next_hop_towards(Build& b, const Address& destination) {
+  // As the LPM answers: a host route someone wrote, a neighbour, then the longest prefix.
   for (const auto& [prefix, key] : b.routes) {
+    if (prefix.length < host_length(destination))
+      if (const auto host = b.hosts.find(destination); host != b.hosts.end()) return next_hop(b, host->second);
     if (!prefix.contains(destination)) continue;
     return next_hop(b, key.address.is_unspecified() ? NextHopKey{key.interface, destination} : key);
   }
@@ -334,7 +359,11 @@ void Compiler::retire_missing(Build& b) {
       registry.retire(key);
     });
   };
-  retire(vips_, b.live_vips, [&](std::uint32_t id) { put(b.vips, id, VipEntry{}); });
+  retire(vips_, b.live_vips, [&](std::uint32_t id) {
+    // Should the VIP come back with other backends before its flows are forgotten, those have left.
+    for (const EndpointId e : b.vips[id].set->members) b.left.insert(static_cast<std::uint32_t>(e));
+    put(b.vips, id, VipEntry{});
+  });
   retire(endpoints_, b.live_endpoints, [&](std::uint32_t id) { b.left.insert(id); });
   retire(next_hops_, b.live_next_hops, [](std::uint32_t) {});
 }
@@ -381,15 +410,20 @@ void Compiler::write_addresses(Build& b) {
   });
 }
 
-bool Compiler::collect(const FlowCounts& flows) {
-  vips_.collect([&](std::uint32_t id) { return flows.vip(VipId(id)) == 0; });
+bool Compiler::collect(const FlowCounts& flows, Freed* freed) {
+  vips_.collect([&](std::uint32_t id) {
+    if (flows.vip(VipId(id)) != 0) return false;
+    if (freed != nullptr) freed->vips.push_back(VipId(id));
+    return true;
+  });
   addresses_.collect([](std::uint32_t) { return true; });
   next_hops_.collect([](std::uint32_t) { return true; });
   std::erase_if(left_, [&](std::uint32_t id) { return endpoints_.is_live(id) && flows.endpoint(EndpointId(id)) == 0; });
   return endpoints_.collect([&](std::uint32_t id) {
-    const bool is_free = flows.endpoint(EndpointId(id)) == 0;
-    if (is_free) left_.erase(id);
-    return is_free;
+    if (flows.endpoint(EndpointId(id)) != 0) return false;
+    left_.erase(id);
+    if (freed != nullptr) freed->endpoints.push_back(EndpointId(id));
+    return true;
   }) > 0;
 }
 

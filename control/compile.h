@@ -25,6 +25,7 @@
 #include "lb/plain_tables.h"
 #include "lb/result.h"
 #include "lb/snapshot.h"
+#include "lb/table_changes.h"
 
 namespace weir::control {
 
@@ -66,6 +67,7 @@ namespace weir::control {
 struct Compiled {
   std::shared_ptr<const lb::Snapshot> snapshot;
   lb::TableContents contents;
+  lb::TableChanges changes;  // from the generation before to these contents
   std::vector<std::pair<lb::NextHopId, lb::NextHopWord>> next_hops;  // every word, unresolved ones too
   std::unordered_map<VipKey, lb::VipId> vip_ids;                     // of the model's VIPs, for those who show them
 };
@@ -77,23 +79,36 @@ class Compiler {
   /// `port_macs`: the devices' own, in the order of the model's ports, for interfaces that give none.
   explicit Compiler(std::vector<lb::MacAddress> port_macs) : port_macs_(std::move(port_macs)) {}
 
-  /// Refuses, changing nothing, only when ids run out (which retired endpoints can cause). On success the caller
-  /// publishes the result; the next compile() builds on it.
+  /// Refuses, changing nothing, only when ids run out (which retired endpoints can cause). On success the caller tries
+  /// to publish the result, and says by accept() or reject() what became of it before anything else is asked.
+  [[nodiscard]] lb::Result<Compiled> prepare(const config::Model& model, std::uint64_t generation);
+  /// It runs; the next generation builds on it.
+  void accept();
+  /// It does not; as if prepare() had not been called.
+  void reject();
+  /// prepare() and accept(), for those whose publication cannot fail.
   [[nodiscard]] lb::Result<Compiled> compile(const config::Model& model, std::uint64_t generation);
 
-  /// After the grace period of the last published generation: frees retired ids that have no flows, as `flows_of`
-  /// says (summed over workers). True if the tables should shrink: compile the same model again for that.
+  /// After the grace period of the last published generation: frees retired ids that have no flows, as `flows` says
+  /// (summed over workers), and adds them to `freed`. True if the tables should shrink: compile the same model again.
   struct FlowCounts {
     std::function<std::uint64_t(lb::VipId)> vip;
     std::function<std::uint64_t(lb::EndpointId)> endpoint;
   };
-  [[nodiscard]] bool collect(const FlowCounts& flows);
+  struct Freed {
+    std::vector<lb::VipId> vips;
+    std::vector<lb::EndpointId> endpoints;
+  };
+  [[nodiscard]] bool collect(const FlowCounts& flows, Freed* freed = nullptr);
 
   [[nodiscard]] lb::VipId vip_id(const VipKey& key) const { return lb::VipId(vips_.find(key)); }
   [[nodiscard]] lb::EndpointId endpoint_id(const lb::ServiceKey& key) const {
     return lb::EndpointId(endpoints_.find(key));
   }
-  [[nodiscard]] std::size_t retired_count() const { return vips_.retired().size() + endpoints_.retired().size(); }
+  [[nodiscard]] std::size_t retired_count() const {
+    return vips_.retired().size() + endpoints_.retired().size() + addresses_.retired().size() +
+           next_hops_.retired().size();
+  }
 
  private:
   struct Build;  // one compile() call's working state
@@ -127,6 +142,15 @@ class Compiler {
   std::map<std::pair<std::string, lb::Family>, CachedSet> sets_;  // by service name
   std::unordered_set<std::uint32_t> left_;  // endpoint ids that some VIP has lost while flows may remain
   std::shared_ptr<const lb::Snapshot> last_;
+  lb::TableContents last_contents_;
+
+  struct Pending {  // between prepare() and accept(): what becomes of the four above
+    std::map<std::pair<std::string, lb::Family>, CachedSet> sets;
+    std::unordered_set<std::uint32_t> left;
+    std::shared_ptr<const lb::Snapshot> last;
+    lb::TableContents contents;
+  };
+  Pending pending_;
 };
 
 }  // namespace weir::control

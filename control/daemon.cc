@@ -94,7 +94,7 @@ int run_daemon(const RunOptions& options) {
   auto compiled = compiler.compile(loaded->model, 1);
   if (!compiled) return stop_with(kExitRefused, options.config_file + ": " + compiled.error().message);
   Publisher publisher(io, **data_plane);
-  if (auto done = publisher.publish_first(std::move(*compiled)); !done)
+  if (auto done = publisher.publish_first(std::make_shared<const Compiled>(std::move(*compiled))); !done)
     return stop_with(kExitEnvironment, done.error().message);
   const WorkersEnd workers_end{**data_plane};
   if (auto started = (*data_plane)->start(); !started) return stop_with(kExitEnvironment, started.error().message);
@@ -102,7 +102,8 @@ int run_daemon(const RunOptions& options) {
   // What listens, now that the workers forward.
   const std::string socket = loaded->model.control.socket;
   const std::size_t services = loaded->model.services.size();
-  Reloader reloader(io, **data_plane, publisher, std::move(compiler), std::move(*loaded));
+  Reloader reloader(io, **data_plane, publisher, std::move(compiler),
+                    std::make_shared<const config::Loaded>(std::move(*loaded)), options.socket.has_value());
   Api api(io, **data_plane, publisher, reloader);
   auto server = HttpServer::listen(io, socket, [&](const Request& request, const Responder& respond) {
     api.handle(request, respond);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "control/compile.h"
+#include "control/instance_lock.h"
 
 namespace weir::control {
 
@@ -32,7 +33,14 @@ dataplane::RteTables::Size table_size(const config::Model& m) {
           .routes = with_room(m.routes.size() + m.neighbors.size(), 16'384)};
 }
 
-bool is_pci(const std::string& device) { return !device.starts_with("net_") && !device.starts_with("eth_"); }
+// Every PCI device that a port stands on, members of a bond too.
+std::vector<std::string> pci_devices(const config::Model& m) {
+  std::vector<std::string> addresses;
+  for (const config::Port& p : m.ports)
+    for (const ExclusiveDevice& d : exclusive_devices(p.device))
+      if (d.is_pci) addresses.push_back(d.name);
+  return addresses;
+}
 
 // The highest core this process may run on: the lowest ones get the interrupts.
 int pick_core(const config::Model& m) {
@@ -68,7 +76,7 @@ lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
   auto eal = dataplane::Eal::start({.huge_pages = to_dataplane(m.memory.huge_pages),
                                     .memory_bytes = dataplane::mempool_memory(m.memory.mbufs, m.memory.mbuf_bytes) +
                                                     dataplane::RteTables::memory(size),
-                                    .pci = std::ranges::any_of(m.ports, is_pci, &config::Port::device)});
+                                    .pci = pci_devices(m)});
   if (!eal) return std::unexpected(eal.error());
 
   std::unique_ptr<DataPlane> d(new DataPlane(std::move(*eal)));
@@ -86,13 +94,15 @@ lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
 lb::Result<void> DataPlane::open_ports(const config::Model& m) {
   ports_.reserve(m.ports.size());
   for (const config::Port& p : m.ports) {
-    dataplane::Port::Options options{.name = p.name, .device = p.device, .queues = p.queues.value_or(m.workers)};
+    dataplane::Port::Options options{
+        .name = p.name, .device = p.device, .queues = p.queues.value_or(m.workers), .mtu = 0};
     std::set<lb::MacAddress> macs;
     for (const config::Interface& i : m.interfaces) {
       if (i.port != p.name) continue;
       options.mtu = std::max(options.mtu, i.mtu);
       macs.insert(i.mac.value_or(lb::MacAddress{}));
     }
+    if (options.mtu == 0) options.mtu = 1500;
     options.many_macs = macs.size() > 1;
     if (!macs.empty()) options.wanted_mac = *macs.begin();
     auto port = dataplane::Port::open(options, pool_.get());
@@ -127,6 +137,7 @@ lb::Result<void> DataPlane::make_workers(const config::Model& m) {
 lb::Result<void> DataPlane::start() {
   for (dataplane::Port& port : ports_)
     if (auto done = port.start(); !done) return done;
+  dataplane::Eal::log_to_stderr();
   for (const auto& worker : workers_) worker->start();
   return {};
 }

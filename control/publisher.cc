@@ -9,40 +9,36 @@ namespace {
 constexpr std::chrono::microseconds kPoll{200};  // a loop of a busy worker takes about ten
 }
 
-lb::Result<void> Publisher::publish_first(Compiled compiled) {
-  if (auto filled = fill_tables(compiled); !filled) return filled;
-  data_plane_.tables().remove(compiled.contents);  // nothing to remove; it notes what there is
-  current_ = std::move(compiled);
-  data_plane_.rcu().publish(current_.snapshot.get());
+lb::Result<void> Publisher::publish_first(std::shared_ptr<const Compiled> first) {
+  if (auto filled = fill_tables(*first); !filled) return filled;
+  current_ = std::move(first);
+  data_plane_.rcu().publish(current_->snapshot.get());
   return {};
 }
 
-void Publisher::publish(Compiled compiled, std::function<void(lb::Result<void>)> on_workers,
-                        std::function<void()> on_idle) {
-  if (auto filled = fill_tables(compiled); !filled) {
-    on_workers(std::move(filled));
-    on_idle();
-    return;
-  }
-  leaving_ = std::exchange(current_, std::move(compiled));  // the old one lives until no worker reads it
-  data_plane_.rcu().publish(current_.snapshot.get());
-  after_grace_period([this, on_workers = std::move(on_workers), on_idle = std::move(on_idle)]() mutable {
-    data_plane_.tables().remove(current_.contents);
-    on_workers({});
-    after_grace_period([this, on_idle = std::move(on_idle)] {
+lb::Result<void> Publisher::publish(std::shared_ptr<const Compiled> next, Steps steps) {
+  if (auto filled = fill_tables(*next); !filled) return filled;
+  leaving_ = std::exchange(current_, std::move(next));
+  data_plane_.rcu().publish(current_->snapshot.get());
+  steps.on_published();
+  after_grace_period([this, steps = std::move(steps)] {
+    data_plane_.tables().remove(current_->changes);
+    steps.on_workers();
+    after_grace_period([this, on_idle = steps.on_idle] {
       data_plane_.tables().reclaim();
-      leaving_.reset();
-      on_idle();
+      on_idle(std::exchange(leaving_, nullptr));
     });
   });
+  return {};
 }
 
 lb::Result<void> Publisher::fill_tables(const Compiled& compiled) {
-  auto& tables = data_plane_.tables();
-  if (auto fits = tables.check(compiled.contents); !fits) return fits;
-  if (auto added = tables.add(compiled.contents); !added) return added;
+  // Words first: a route that is added must not lead to a next hop that says nothing yet, or what another once said.
   for (const auto& [id, word] : compiled.next_hops) data_plane_.next_hops().set(id, word);
-  return {};
+  auto added = data_plane_.tables().add(compiled.changes);
+  if (!added && current_ != nullptr)
+    for (const auto& [id, word] : current_->next_hops) data_plane_.next_hops().set(id, word);
+  return added;
 }
 
 void Publisher::after_grace_period(std::function<void()> then) {

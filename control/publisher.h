@@ -2,7 +2,7 @@
 //
 //   add to the tables -> next-hop words -> publish -> grace period -> remove from the tables -> grace period -> reclaim
 //
-// One generation at a time: the next publish() comes after is_idle(). What the workers have is told after the first
+// One generation at a time: the next publish() comes after on_idle. What the workers have is told after the first
 // grace period; the rest is tidying up.
 #pragma once
 
@@ -10,7 +10,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
-#include <optional>
 
 #include "control/compile.h"
 #include "control/data_plane.h"
@@ -23,15 +22,21 @@ class Publisher {
   Publisher(boost::asio::io_context& io, DataPlane& data_plane) : timer_(io), data_plane_(data_plane) {}
 
   /// Before the workers start: no grace period is needed.
-  [[nodiscard]] lb::Result<void> publish_first(Compiled compiled);
+  [[nodiscard]] lb::Result<void> publish_first(std::shared_ptr<const Compiled> first);
 
-  /// `on_workers` is called when every worker has it, or at once with what does not fit (and nothing has changed);
-  /// `on_idle` when the next may come.
-  void publish(Compiled compiled, std::function<void(lb::Result<void>)> on_workers, std::function<void()> on_idle);
-  [[nodiscard]] bool is_idle() const noexcept { return !leaving_; }
+  struct Steps {
+    std::function<void()> on_published;  // current() is the new one; some workers may still run the old
+    std::function<void()> on_workers;    // every worker runs it
+    /// The next may come. Holds the last reference to the generation before, for the caller to drop where that
+    /// takes no time from anybody.
+    std::function<void(std::shared_ptr<const Compiled>)> on_idle;
+  };
+  /// Refuses at once, changing nothing and calling nothing, what does not fit the tables.
+  [[nodiscard]] lb::Result<void> publish(std::shared_ptr<const Compiled> next, Steps steps);
 
   /// What the workers have, or are getting.
-  [[nodiscard]] const Compiled& current() const noexcept { return current_; }
+  [[nodiscard]] const std::shared_ptr<const Compiled>& current() const noexcept { return current_; }
+  [[nodiscard]] std::uint64_t generation() const noexcept { return current_->snapshot->generation; }
 
  private:
   [[nodiscard]] lb::Result<void> fill_tables(const Compiled& compiled);
@@ -40,8 +45,8 @@ class Publisher {
 
   boost::asio::steady_timer timer_;
   DataPlane& data_plane_;
-  Compiled current_;
-  std::optional<Compiled> leaving_;  // engaged while a publish is under way: the generation before
+  std::shared_ptr<const Compiled> current_;
+  std::shared_ptr<const Compiled> leaving_;  // the generation before, while a worker may read it
   std::uint64_t token_ = 0;
   std::function<void()> then_;
 };

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
-#include <memory>
+#include <set>
 #include <utility>
 
 #include "control/notify.h"
@@ -17,11 +17,26 @@ namespace {
 
 constexpr std::chrono::seconds kCollectPeriod{1};
 
+// What a port was opened with for the sake of its interfaces: its MTU and the MAC addresses it takes.
+struct PortNeeds {
+  std::uint16_t mtu = 1500;
+  std::set<lb::MacAddress> macs;
+};
+PortNeeds needs_of(const config::Model& m, const std::string& port) {
+  PortNeeds needs;
+  for (const config::Interface& i : m.interfaces) {
+    if (i.port != port) continue;
+    needs.mtu = std::max(needs.mtu, i.mtu);
+    needs.macs.insert(i.mac.value_or(lb::MacAddress{}));
+  }
+  return needs;
+}
+
 // What only a restart can change. A reload that touches it is refused as a whole.
 std::vector<std::string> changes_that_need_restart(const config::Model& now, const config::Model& next) {
   std::vector<std::string> keys;
   const auto differs = [&](bool d, const char* key) {
-    if (d) keys.emplace_back(key);
+    if (d && std::ranges::find(keys, key) == keys.end()) keys.emplace_back(key);
   };
   differs(now.workers != next.workers || now.worker_cores != next.worker_cores, "workers");
   differs(!(now.memory == next.memory), "memory");
@@ -33,23 +48,47 @@ std::vector<std::string> changes_that_need_restart(const config::Model& now, con
                                 return a.name == b.name && a.device == b.device && a.queues == b.queues;
                               }),
           "ports");
+  for (const config::Port& p : now.ports) {
+    const PortNeeds before = needs_of(now, p.name), after = needs_of(next, p.name);
+    differs(after.mtu > before.mtu, "interfaces.mtu");
+    differs(!std::ranges::includes(before.macs, after.macs), "interfaces.mac");
+  }
   return keys;
+}
+
+std::vector<std::string> warnings_of(const config::Loaded& loaded) {
+  std::vector<std::string> out;
+  for (const config::Diagnostic& w : loaded.warnings) out.push_back(config::format_warning(loaded.model.file, w));
+  return out;
 }
 
 }  // namespace
 
 Reloader::Reloader(boost::asio::io_context& io, DataPlane& data_plane, Publisher& publisher, Compiler compiler,
-                   config::Loaded loaded)
+                   std::shared_ptr<const config::Loaded> loaded, bool keeps_socket)
     : io_(io),
       collect_timer_(io),
       data_plane_(data_plane),
       publisher_(publisher),
       compiler_(std::move(compiler)),
+      keeps_socket_(keeps_socket),
       running_(std::move(loaded)) {
   schedule_collect();
 }
 
 Reloader::~Reloader() { compile_thread_.join(); }
+
+template <class Work>
+void Reloader::on_compile_thread(Work work) {
+  boost::asio::post(compile_thread_, std::move(work));
+}
+
+template <class Work>
+void Reloader::on_control(Work work) {
+  boost::asio::post(io_, std::move(work));
+}
+
+// ---- a reload ----
 
 void Reloader::reload(std::function<void(const ReloadOutcome&)> done) {
   waiting_.push_back(std::move(done));
@@ -60,82 +99,73 @@ void Reloader::begin() {
   is_busy_ = true;
   asked_ = std::exchange(waiting_, {});
   notify_reloading();
-  boost::asio::post(compile_thread_, [this, file = running_.model.file,
-                                      generation = publisher_.current().snapshot->generation + 1] {
-    load_and_compile(file, generation);
+  on_compile_thread([this, running = running_, next = publisher_.generation() + 1] { load_and_compile(running, next); });
+}
+
+// On the compile thread.
+void Reloader::load_and_compile(const std::shared_ptr<const config::Loaded>& running, std::uint64_t generation) {
+  const auto refuse_with = [this](std::vector<std::string> messages) {
+    on_control([this, messages = std::move(messages)]() mutable { refuse(std::move(messages)); });
+  };
+  const std::string& file = running->model.file;
+  auto loaded = config::load_file(file);
+  std::vector<std::string> problems;
+  if (!loaded) {
+    for (const config::Diagnostic& e : loaded.error().errors) problems.push_back(config::format(file, e));
+    return refuse_with(std::move(problems));
+  }
+  if (keeps_socket_) loaded->model.control.socket = running->model.control.socket;
+  if (loaded->text == running->text) {
+    return on_control([this, warnings = warnings_of(*loaded)] {
+      finish({.generation = publisher_.generation(), .messages = warnings});
+      become_idle();
+    });
+  }
+  for (const std::string& key : changes_that_need_restart(running->model, loaded->model))
+    problems.push_back(
+        fmt::format("{}: `{}` differs from what runs; restart weir to change it, or put it back", file, key));
+  if (!problems.empty()) return refuse_with(std::move(problems));
+
+  auto compiled = compiler_.prepare(loaded->model, generation);
+  if (!compiled) return refuse_with({fmt::format("{}: {}", file, compiled.error().message)});
+  on_control([this, next = std::make_shared<const config::Loaded>(std::move(*loaded)),
+              made = std::make_shared<const Compiled>(std::move(*compiled))] { publish(next, made); });
+}
+
+void Reloader::publish(const std::shared_ptr<const config::Loaded>& next,
+                       const std::shared_ptr<const Compiled>& compiled) {
+  auto before = running_;
+  const auto on_workers = [this] {
+    const config::Model& m = running_->model;
+    spdlog::info("reloaded {}: generation {}, services: {}", m.file, publisher_.generation(), m.services.size());
+    finish({.is_changed = true, .generation = publisher_.generation(), .messages = warnings_of(*running_)});
+  };
+  // The compiler goes on from here, and what is no longer used is dropped there.
+  const auto on_idle = [this, before](std::shared_ptr<const Compiled> old) mutable {
+    on_compile_thread([this, before = std::exchange(before, nullptr), old = std::move(old)]() mutable {
+      compiler_.accept();
+      before.reset();
+      old.reset();
+      on_control([this] { become_idle(); });
+    });
+  };
+  const auto published = publisher_.publish(
+      compiled, {.on_published = [this, next] { running_ = next; }, .on_workers = on_workers, .on_idle = on_idle});
+  if (published) return;
+  on_compile_thread([this, message = fmt::format("{}: {}", next->model.file, published.error().message)] {
+    compiler_.reject();
+    on_control([this, message] { refuse({message}); });
   });
 }
 
-// On the compile thread. Reads running_, which control leaves alone while is_busy_.
-void Reloader::load_and_compile(std::string file, std::uint64_t generation) {
-  auto loaded = config::load_file(file);
-  if (!loaded) {
-    std::vector<std::string> messages;
-    for (const config::Diagnostic& e : loaded.error().errors) messages.push_back(config::format(file, e));
-    boost::asio::post(io_, [this, messages = std::move(messages)]() mutable { refuse(std::move(messages)); });
-    return;
-  }
-  loaded->model.control.socket = running_.model.control.socket;  // may have been given on the command line
-  if (loaded->text == running_.text) {
-    boost::asio::post(io_, [this, warnings = warnings_of(*loaded)]() mutable {
-      finish({.generation = publisher_.current().snapshot->generation, .messages = std::move(warnings)});
-      become_idle();
-    });
-    return;
-  }
-  if (const auto keys = changes_that_need_restart(running_.model, loaded->model); !keys.empty()) {
-    std::vector<std::string> messages;
-    for (const std::string& key : keys)
-      messages.push_back(fmt::format("{}: `{}` differs from what runs; restart weir to change it, or put it back", file,
-                                     key));
-    boost::asio::post(io_, [this, messages = std::move(messages)]() mutable { refuse(std::move(messages)); });
-    return;
-  }
-  auto compiled = compiler_.compile(loaded->model, generation);
-  if (!compiled) {
-    boost::asio::post(io_, [this, message = fmt::format("{}: {}", file, compiled.error().message)]() mutable {
-      refuse({std::move(message)});
-    });
-    return;
-  }
-  // std::function wants copyable; these are large values.
-  auto both = std::make_shared<std::pair<config::Loaded, Compiled>>(std::move(*loaded), std::move(*compiled));
-  boost::asio::post(io_, [this, both] { publish(std::move(both->first), std::move(both->second)); });
-}
-
-void Reloader::publish(config::Loaded loaded, Compiled compiled) {
-  const std::uint64_t generation = compiled.snapshot->generation;
-  auto next = std::make_shared<config::Loaded>(std::move(loaded));
-  publisher_.publish(
-      std::move(compiled),
-      [this, next, generation](lb::Result<void> result) {
-        if (!result) {
-          report_refusal({fmt::format("{}: {}", running_.model.file, result.error().message)});
-          return;
-        }
-        running_ = std::move(*next);
-        spdlog::info("reloaded {}: generation {}, {} services", running_.model.file, generation,
-                     running_.model.services.size());
-        finish({.is_changed = true, .generation = generation, .messages = warnings_of(running_)});
-      },
-      [this] { become_idle(); });
-}
-
 void Reloader::refuse(std::vector<std::string> messages) {
-  report_refusal(std::move(messages));
+  spdlog::error("reload refused, problems: {}; generation {} goes on", messages.size(), publisher_.generation());
+  finish({.is_refused = true, .generation = publisher_.generation(), .messages = std::move(messages)});
   become_idle();
 }
 
-void Reloader::report_refusal(std::vector<std::string> messages) {
-  spdlog::error("reload refused, {} problem(s), generation {} goes on; the first: {}", messages.size(),
-                publisher_.current().snapshot->generation, messages.front());
-  finish({.is_refused = true,
-          .generation = publisher_.current().snapshot->generation,
-          .messages = std::move(messages)});
-}
-
 void Reloader::finish(const ReloadOutcome& outcome) {
-  notify_ready(fmt::format("generation {}, {} services", outcome.generation, running_.model.services.size()));
+  notify_ready(fmt::format("generation {}, services: {}", outcome.generation, running_->model.services.size()));
   for (const auto& done : std::exchange(asked_, {})) done(outcome);
 }
 
@@ -155,31 +185,44 @@ void Reloader::schedule_collect() {
   });
 }
 
-// Of removed endpoints whose flows have ended, ids are freed, and the same model compiles to smaller tables.
+// Of removed VIPs and endpoints whose flows have ended, ids are freed, and the same model compiles to smaller tables.
 void Reloader::collect() {
   if (compiler_.retired_count() == 0) return;  // nobody else has the compiler now
   is_busy_ = true;
-  boost::asio::post(compile_thread_, [this, generation = publisher_.current().snapshot->generation] {
+  on_compile_thread([this, running = running_, baselines = *baselines_, generation = publisher_.generation()]() mutable {
+    Compiler::Freed freed;
     const bool is_smaller = compiler_.collect({[this](lb::VipId id) { return data_plane_.flows_of(id); },
-                                               [this](lb::EndpointId id) { return data_plane_.flows_of(id); }});
-    std::shared_ptr<Compiled> shared;
+                                               [this](lb::EndpointId id) { return data_plane_.flows_of(id); }},
+                                              &freed);
+    baselines.set(data_plane_, freed.vips, freed.endpoints);
+    std::shared_ptr<const Compiled> smaller;
     if (is_smaller)
-      if (auto compiled = compiler_.compile(running_.model, generation))
-        shared = std::make_shared<Compiled>(std::move(*compiled));
-    boost::asio::post(io_, [this, shared] {
-      if (shared == nullptr) {
-        become_idle();
-        return;
-      }
-      publisher_.publish(std::move(*shared), [](const lb::Result<void>&) {}, [this] { become_idle(); });
+      if (auto compiled = compiler_.prepare(running->model, generation))
+        smaller = std::make_shared<const Compiled>(std::move(*compiled));
+    on_control([this, smaller, next = std::make_shared<const Baselines>(std::move(baselines))] {
+      collected(smaller, next);
     });
   });
 }
 
-std::vector<std::string> Reloader::warnings_of(const config::Loaded& loaded) const {
-  std::vector<std::string> out;
-  for (const config::Diagnostic& w : loaded.warnings) out.push_back(config::format_warning(loaded.model.file, w));
-  return out;
+void Reloader::collected(const std::shared_ptr<const Compiled>& smaller,
+                         const std::shared_ptr<const Baselines>& baselines) {
+  baselines_ = baselines;
+  if (smaller == nullptr) return become_idle();
+  const auto nothing = [] {};
+  const auto published = publisher_.publish(
+      smaller, {.on_published = nothing, .on_workers = nothing, .on_idle = [this](std::shared_ptr<const Compiled> old) {
+                  on_compile_thread([this, old = std::move(old)]() mutable {
+                    compiler_.accept();
+                    old.reset();
+                    on_control([this] { become_idle(); });
+                  });
+                }});
+  if (published) return;
+  on_compile_thread([this] {  // fewer entries always fit; but were they not to, the next round tries again
+    compiler_.reject();
+    on_control([this] { become_idle(); });
+  });
 }
 
 }  // namespace weir::control

@@ -2,7 +2,8 @@
 //
 // Requests that arrive while one is under way wait and are then served by one more reload together, so that a storm
 // of them costs two and the last state of the file wins. Between reloads the same machinery collects: ids of removed
-// VIPs and endpoints are freed once their flows have ended.
+// VIPs and endpoints are freed once their flows have ended. Large values are made and dropped on the compile thread;
+// no handler here takes long.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -10,10 +11,12 @@
 #include <boost/asio/thread_pool.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "config/load.h"
+#include "control/baselines.h"
 #include "control/compile.h"
 #include "control/data_plane.h"
 #include "control/publisher.h"
@@ -29,36 +32,45 @@ struct ReloadOutcome {
 
 class Reloader {
  public:
-  /// `loaded` runs already, published by `publisher`; `compiler` made it. Everything referred to outlives this.
+  /// `loaded` runs already, published by `publisher`; `compiler` made it. `keeps_socket`: control.socket was given on
+  /// the command line, and the file's does not count. Everything referred to outlives this.
   Reloader(boost::asio::io_context& io, DataPlane& data_plane, Publisher& publisher, Compiler compiler,
-           config::Loaded loaded);
+           std::shared_ptr<const config::Loaded> loaded, bool keeps_socket);
   ~Reloader();  // waits for a compile that is under way
 
   /// Control thread; `done` is called there.
   void reload(std::function<void(const ReloadOutcome&)> done);
 
-  [[nodiscard]] const config::Model& model() const noexcept { return running_.model; }
-  [[nodiscard]] const std::string& text() const noexcept { return running_.text; }
+  /// What runs: the model belongs to the publisher's current generation.
+  [[nodiscard]] const std::shared_ptr<const config::Loaded>& running() const noexcept { return running_; }
+  [[nodiscard]] const std::shared_ptr<const Baselines>& baselines() const noexcept { return baselines_; }
 
  private:
   void begin();
-  void finish(const ReloadOutcome& outcome);
+  void load_and_compile(const std::shared_ptr<const config::Loaded>& running, std::uint64_t generation);
+  void publish(const std::shared_ptr<const config::Loaded>& next, const std::shared_ptr<const Compiled>& compiled);
   void refuse(std::vector<std::string> messages);
-  void report_refusal(std::vector<std::string> messages);
-  void load_and_compile(std::string file, std::uint64_t generation);
-  void publish(config::Loaded loaded, Compiled compiled);
+  void finish(const ReloadOutcome& outcome);
   void schedule_collect();
   void collect();
+  void collected(const std::shared_ptr<const Compiled>& smaller, const std::shared_ptr<const Baselines>& baselines);
   void become_idle();
-  [[nodiscard]] std::vector<std::string> warnings_of(const config::Loaded& loaded) const;
+
+  // Work for the compile thread, and its answers for control.
+  template <class Work>
+  void on_compile_thread(Work work);
+  template <class Work>
+  void on_control(Work work);
 
   boost::asio::io_context& io_;
   boost::asio::steady_timer collect_timer_;
   DataPlane& data_plane_;
   Publisher& publisher_;
-  Compiler compiler_;        // the compile thread's, while is_busy_; nobody's else
-  config::Loaded running_;   // written: control, never while the compile thread reads it
-  bool is_busy_ = false;     // a job is on the compile thread, or its generation is being published
+  Compiler compiler_;     // the compile thread's, while is_busy_; nobody's else
+  bool keeps_socket_;
+  std::shared_ptr<const config::Loaded> running_;
+  std::shared_ptr<const Baselines> baselines_ = std::make_shared<const Baselines>();
+  bool is_busy_ = false;  // a job is on the compile thread, or its generation is being published
   std::vector<std::function<void(const ReloadOutcome&)>> asked_;    // served by the reload under way
   std::vector<std::function<void(const ReloadOutcome&)>> waiting_;  // by the next one
   boost::asio::thread_pool compile_thread_{1};

@@ -207,6 +207,7 @@ lb::Result<json::object> trace_packet(const config::Model& model, const Compiled
   }
   const lb::Snapshot& snapshot = *compiled.snapshot;
   const auto entry = std::ranges::find(snapshot.interfaces, in->name, &lb::InterfaceEntry::name);
+  if (entry == snapshot.interfaces.end()) return lb::fail("the interface belongs to another generation; try again");
 
   auto flows = dataplane::FlowTable::create({64, 64}, {1, 2});
   if (!flows) return std::unexpected(flows.error());

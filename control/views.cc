@@ -18,7 +18,7 @@ using lb::EndpointId;
 using lb::VipId;
 
 json::object list_of(const Running& r, std::string_view noun, json::array list) {
-  return {{"generation", r.compiled.snapshot->generation}, {noun, std::move(list)}};
+  return {{"generation", r.compiled->snapshot->generation}, {noun, std::move(list)}};
 }
 
 template <class Read>
@@ -29,36 +29,18 @@ std::uint64_t over_workers(const Running& r, Read&& read) {
 }
 
 VipId id_of(const Running& r, const config::Service& s, const config::Vip& v) {
-  const auto it = r.compiled.vip_ids.find({v.address, s.protocol, v.ports.first, v.ports.last});
-  return it == r.compiled.vip_ids.end() ? VipId::kNone : it->second;
+  const auto it = r.compiled->vip_ids.find({v.address, s.protocol, v.ports.first, v.ports.last});
+  return it == r.compiled->vip_ids.end() ? VipId::kNone : it->second;
 }
 EndpointId id_of(const Running& r, const config::Service& s, const config::Backend& b) {
-  const auto it = r.compiled.contents.endpoints.find({b.address, s.protocol, be16::from_host(b.port)});
-  return it == r.compiled.contents.endpoints.end() ? EndpointId::kNone : it->second;
+  const auto it = r.compiled->contents.endpoints.find({b.address, s.protocol, be16::from_host(b.port)});
+  return it == r.compiled->contents.endpoints.end() ? EndpointId::kNone : it->second;
 }
 
 json::value port_value(const config::PortRange& p) {
   if (p.all) return "all";
   if (p.is_single()) return p.first;
   return json::value(fmt::format("{}-{}", p.first, p.last));
-}
-
-struct Traffic {
-  std::uint64_t connections = 0, current = 0, packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;
-};
-
-Traffic traffic_of(const Running& r, EndpointId id) {
-  Traffic t;
-  for (const auto& worker : r.data_plane.workers()) {
-    const dataplane::EndpointCounters& c = worker->counters().of(id);
-    t.connections += c.connections.get();
-    t.current += worker->flows().flows_of(id);
-    t.packets_in += c.packets_in.get();
-    t.packets_out += c.packets_out.get();
-    t.bytes_in += c.bytes_in.get();
-    t.bytes_out += c.bytes_out.get();
-  }
-  return t;
 }
 
 void put(json::object& o, const Traffic& t) {
@@ -76,11 +58,12 @@ json::object service_row(const Running& r, const config::Service& s) {
   for (const config::Vip& v : s.vips) {
     vips.push_back(json::object{{"address", lb::to_string(v.address)}, {"port", port_value(v.ports)}});
     const VipId id = id_of(r, s, v);
-    t.connections += over_workers(r, [&](const auto& c) { return c.of(id).connections.get(); });
-    t.current += r.data_plane.flows_of(id);
+    const Traffic of_vip = r.baselines->of(r.data_plane, id);
+    t.connections += of_vip.connections;
+    t.current += of_vip.current;
   }
   for (const config::Backend& b : s.backends) {
-    const Traffic of_backend = traffic_of(r, id_of(r, s, b));
+    const Traffic of_backend = r.baselines->of(r.data_plane, id_of(r, s, b));
     t.packets_in += of_backend.packets_in;
     t.packets_out += of_backend.packets_out;
     t.bytes_in += of_backend.bytes_in;
@@ -104,7 +87,7 @@ json::object backend_row(const Running& r, const config::Service& s, const confi
                    {"weight", b.weight},
                    {"state", b.weight > 0 ? "up" : "draining"},
                    {"reason", b.weight > 0 ? "" : "weight 0"}};
-  put(row, traffic_of(r, id_of(r, s, b)));
+  put(row, r.baselines->of(r.data_plane, id_of(r, s, b)));
   return row;
 }
 
@@ -129,8 +112,8 @@ lb::Result<std::optional<BackendFilter>> backend_filter(const Query& filters) {
 lb::Result<const config::Service*> service_filter(const Running& r, const Query& filters) {
   const auto it = filters.find("service");
   if (it == filters.end()) return nullptr;
-  const auto service = std::ranges::find(r.model.services, it->second, &config::Service::name);
-  if (service != r.model.services.end()) return &*service;
+  const auto service = std::ranges::find(r.model().services, it->second, &config::Service::name);
+  if (service != r.model().services.end()) return &*service;
   return lb::fail(fmt::format("there is no service \"{}\"; `weir show services` lists them", it->second));
 }
 
@@ -140,7 +123,7 @@ lb::Result<json::object> services_view(const Running& r, const Query& filters) {
   const auto only = service_filter(r, filters);
   if (!only) return std::unexpected(only.error());
   json::array rows;
-  for (const config::Service& s : r.model.services)
+  for (const config::Service& s : r.model().services)
     if (*only == nullptr || *only == &s) rows.push_back(service_row(r, s));
   return list_of(r, "services", std::move(rows));
 }
@@ -151,7 +134,7 @@ lb::Result<json::object> backends_view(const Running& r, const Query& filters) {
   const auto backend = backend_filter(filters);
   if (!backend) return std::unexpected(backend.error());
   json::array rows;
-  for (const config::Service& s : r.model.services) {
+  for (const config::Service& s : r.model().services) {
     if (*only != nullptr && *only != &s) continue;
     for (const config::Backend& b : s.backends)
       if (!*backend || (*backend)->matches(b)) rows.push_back(backend_row(r, s, b));
@@ -163,15 +146,15 @@ lb::Result<json::object> backends_view(const Running& r, const Query& filters) {
 
 json::object ports_view(const Running& r) {
   json::array rows;
-  for (std::size_t i = 0; i < r.model.ports.size(); ++i) {
+  for (std::size_t i = 0; i < r.model().ports.size(); ++i) {
     const dataplane::Port& port = r.data_plane.ports()[i];
     rte_eth_stats stats{};
     rte_eth_stats_get(port.id(), &stats);
     std::uint64_t tx_dropped = 0;
     for (const auto& worker : r.data_plane.workers())
       tx_dropped += worker->io().tx_dropped(lb::PortIndex(static_cast<std::uint16_t>(i)));
-    rows.push_back(json::object{{"name", r.model.ports[i].name},
-                                {"device", r.model.ports[i].device},
+    rows.push_back(json::object{{"name", r.model().ports[i].name},
+                                {"device", r.model().ports[i].device},
                                 {"driver", port.driver()},
                                 {"mac", lb::to_string(port.mac())},
                                 {"rx_packets", stats.ipackets},
@@ -185,13 +168,13 @@ json::object ports_view(const Running& r) {
 
 json::object routes_view(const Running& r) {
   json::array rows;
-  for (const config::Interface& i : r.model.interfaces)
+  for (const config::Interface& i : r.model().interfaces)
     for (const lb::Prefix& own : i.addresses)
       rows.push_back(json::object{{"to", lb::to_string(lb::Prefix{own.network(), own.length})},
                                   {"via", nullptr},
                                   {"interface", i.name},
                                   {"origin", "connected"}});
-  for (const config::Route& route : r.model.routes)
+  for (const config::Route& route : r.model().routes)
     rows.push_back(json::object{{"to", lb::to_string(route.to)},
                                 {"via", lb::to_string(route.via)},
                                 {"interface", route.interface},
@@ -201,7 +184,7 @@ json::object routes_view(const Running& r) {
 
 json::object neighbors_view(const Running& r) {
   json::array rows;
-  for (const config::Neighbor& n : r.model.neighbors)
+  for (const config::Neighbor& n : r.model().neighbors)
     rows.push_back(json::object{{"address", lb::to_string(n.address)},
                                 {"mac", lb::to_string(n.mac)},
                                 {"interface", n.interface},
@@ -270,14 +253,14 @@ lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& fil
   const auto service = service_filter(r, filters);
   if (!service) return std::unexpected(service.error());
   if (*service != nullptr) {
-    filter.vips.emplace(r.compiled.snapshot->vips.size());
+    filter.vips.emplace(r.compiled->snapshot->vips.size());
     for (const config::Vip& v : (*service)->vips) (*filter.vips)[lb::index(id_of(r, **service, v))] = true;
   }
   const auto backend = backend_filter(filters);
   if (!backend) return std::unexpected(backend.error());
   if (*backend) {
     filter.endpoints.emplace();
-    for (const auto& [key, id] : r.compiled.contents.endpoints) {
+    for (const auto& [key, id] : r.compiled->contents.endpoints) {
       const config::Backend as_backend{.address = key.address, .port = key.port.host(), .where = {}};
       if ((*backend)->matches(as_backend)) filter.endpoints->push_back(id);
     }
@@ -290,7 +273,7 @@ lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& fil
 
 json::object flows_view(const Running& r, const std::vector<std::unique_ptr<dataplane::FlowRequest>>& requests,
                         std::size_t limit) {
-  const lb::Snapshot& s = *r.compiled.snapshot;
+  const lb::Snapshot& s = *r.compiled->snapshot;
   json::array rows;
   std::uint64_t total = 0;
   for (std::size_t w = 0; w < requests.size(); ++w) {

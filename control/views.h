@@ -1,13 +1,16 @@
 // The daemon's state as the API shows it: one function per noun of docs/api.md.
 //
-// Control thread. Counters are read while the workers write them: each number is right, the sum of several is that of
+// Any thread: what they read is immutable or atomic; long lists are made away from the control thread. Counters are
+// read while the workers write them: each number is right, the sum of several is that of
 // a moment's length.
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <memory>
 #include <vector>
 
-#include "config/model.h"
+#include "config/load.h"
+#include "control/baselines.h"
 #include "control/compile.h"
 #include "control/data_plane.h"
 #include "control/url.h"
@@ -16,10 +19,14 @@
 
 namespace weir::control {
 
+/// One generation and what it belongs to, held for as long as the view is being made.
 struct Running {
-  const config::Model& model;
-  const Compiled& compiled;
+  std::shared_ptr<const config::Loaded> loaded;
+  std::shared_ptr<const Compiled> compiled;
+  std::shared_ptr<const Baselines> baselines;
   const DataPlane& data_plane;
+
+  [[nodiscard]] const config::Model& model() const noexcept { return loaded->model; }
 };
 
 // With the list's name and the generation, ready to be sent. An unknown name in a filter is an error (404).

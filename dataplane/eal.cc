@@ -4,6 +4,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,6 +42,17 @@ std::size_t free_huge_bytes() {
   return pages * page_kib * 1024;
 }
 
+// "0,1,4": the cores this thread may run on. EAL sets the affinity of the thread that starts it, and means no others.
+std::string allowed_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  sched_getaffinity(0, sizeof cores, &cores);
+  std::string text;
+  for (unsigned core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &cores)) text += (text.empty() ? "" : ",") + std::to_string(core);
+  return text;
+}
+
 }  // namespace
 
 lb::Result<Eal> Eal::start(const Options& options) {
@@ -55,9 +67,9 @@ lb::Result<Eal> Eal::start(const Options& options) {
                     " or more to /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or say `huge_pages: auto`");
   }
 
-  std::vector<std::string> args = {"weir", "--no-telemetry", "--log-level=warning", "--lcores=0@(0-" +
-                                   std::to_string(std::max(1L, sysconf(_SC_NPROCESSORS_CONF)) - 1) + ")"};
-  if (!options.pci) args.push_back("--no-pci");
+  std::vector<std::string> args = {"weir", "--no-telemetry", "--log-level=warning", "--lcores=0@(" + allowed_cores() + ")"};
+  if (options.pci.empty()) args.push_back("--no-pci");
+  for (const std::string& address : options.pci) args.push_back("--allow=" + address);
   if (use_huge) {
     args.insert(args.end(), {"--in-memory", "--single-file-segments"});
   } else {
@@ -77,6 +89,10 @@ lb::Result<Eal> Eal::start(const Options& options) {
 
 Eal::~Eal() {
   if (up_) rte_eal_cleanup();
+}
+
+void Eal::log_to_stderr() {
+  rte_openlog_stream(stderr);
 }
 
 std::string Eal::take_log() {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lb/result.h"
 
@@ -16,7 +17,7 @@ class Eal {
   struct Options {
     HugePages huge_pages = HugePages::kAuto;
     std::size_t memory_bytes = 0;  // what mbufs and tables will take
-    bool pci = false;              // scan PCI; else vdevs only, which start faster
+    std::vector<std::string> pci;  // the PCI devices that are ours; no others are touched
   };
   /// Once per process, on the thread that will be control's; it is not pinned. Errors say what to do.
   [[nodiscard]] static lb::Result<Eal> start(const Options& options);
@@ -28,6 +29,8 @@ class Eal {
   [[nodiscard]] bool uses_huge_pages() const noexcept { return uses_huge_pages_; }
   /// What DPDK logged since the last call, its last lines joined by "; ". For the end of an error message.
   [[nodiscard]] static std::string take_log();
+  /// From here on DPDK logs to stderr: the start is over, and what it says now belongs to no error message.
+  static void log_to_stderr();
 
  private:
   explicit Eal(bool uses_huge_pages) : up_(true), uses_huge_pages_(uses_huge_pages) {}

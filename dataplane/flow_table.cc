@@ -29,6 +29,9 @@ std::uint32_t buckets_for(std::uint32_t records, std::uint32_t per_bucket) {
   return static_cast<std::uint32_t>(std::max<std::uint64_t>(2, (places + per_bucket - 1) / per_bucket));
 }
 
+// Lines looked at for an unconfirmed flow to give way.
+constexpr std::uint32_t kDisplaceLines = 16;
+
 void prefetch(const void* p) noexcept { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
 Tick age(Tick last_seen, Tick now) noexcept { return static_cast<Tick>(now - last_seen); }
@@ -234,22 +237,25 @@ FlowTable::Inserted FlowTable::insert_narrow(const Flow& flow, std::uint64_t has
   const bool vip_over = over_quota(narrow_, flow.vip);
   const bool all_over = narrow_.unconfirmed.get() >= narrow_.unconfirmed_limit() ||
                         narrow_.used.get() >= narrow_.capacity;
+  const VipId only_vip = vip_over ? flow.vip : VipId::kNone;
   Record* place = nullptr;
   Inserted how = Inserted::kNew;
-  if (!vip_over && !all_over) {
-    place = make_room(first_bucket(hash));
-    if (place == nullptr) place = make_room(second_bucket(hash));
-    if (place == nullptr) {
-      const Inserted wide = insert_wide(flow, hash, now);
-      if (wide != Inserted::kNoRoom) return wide;
-    }
+  if (vip_over || all_over) {
+    // One unconfirmed flow goes for the new one: of these two buckets if there is one, else one lying elsewhere.
+    how = Inserted::kOverOld;
+    place = oldest_unconfirmed(hash, only_vip, now);
+    if (place == nullptr && !displace(only_vip, now)) return Inserted::kNoRoom;
   }
+  if (place == nullptr) place = make_room(first_bucket(hash));
+  if (place == nullptr) place = make_room(second_bucket(hash));
   if (place == nullptr) {
-    place = oldest_unconfirmed(hash, vip_over ? flow.vip : VipId::kNone, now);
+    const Inserted wide = insert_wide(flow, hash, now);
+    if (wide != Inserted::kNoRoom) return how == Inserted::kOverOld ? how : wide;
+    place = oldest_unconfirmed(hash, only_vip, now);
     if (place == nullptr) return Inserted::kNoRoom;
-    count_out(narrow_, vip_of(*place), EndpointId(place->word1 & kEndpointMask), state_of(*place));
     how = Inserted::kOverOld;
   }
+  if (!is_empty(*place)) count_out(narrow_, vip_of(*place), EndpointId(place->word1 & kEndpointMask), state_of(*place));
   place->word0 = std::uint64_t{static_cast<std::uint16_t>(flow.vip)} << kVipShift |
                  client_word(flow.client.to_v4(), flow.client_port);
   place->word1 = static_cast<std::uint64_t>(flow.endpoint) | std::uint64_t{flow.port} << kPortShift |
@@ -268,10 +274,45 @@ FlowTable::Record* FlowTable::make_room(std::uint32_t bucket) noexcept {
     for (Record& other : bucket_array_[first == bucket ? second_bucket(hash) : first].records) {
       if (!is_empty(other)) continue;
       other = r;
+      r = {};
       return &r;
     }
   }
   return nullptr;
+}
+
+// Erases the oldest unconfirmed flow of the next few buckets, round and round. At a quarter of the table, or at half of
+// that for one VIP, the few hold one nearly always.
+bool FlowTable::displace(VipId only_vip, Tick now) noexcept {
+  const Record* oldest = nullptr;
+  Tick oldest_age = 0;
+  for (std::uint32_t n = std::min(kDisplaceLines, buckets_); n > 0; --n) {
+    for (const Record& r : bucket_array_[displace_bucket_].records) {
+      if (is_empty(r) || state_of(r).is_confirmed() || (only_vip != VipId::kNone && vip_of(r) != only_vip)) continue;
+      const Tick a = age(static_cast<Tick>(r.word1 >> kSeenShift), now);
+      if (oldest == nullptr || a > oldest_age) oldest = &r, oldest_age = a;
+    }
+    if (++displace_bucket_ == buckets_) displace_bucket_ = 0;
+  }
+  if (oldest == nullptr) return false;
+  erase(ref_to(oldest));
+  return true;
+}
+
+bool FlowTable::displace_wide(VipId only_vip, Tick now) noexcept {
+  const WideRecord* oldest = nullptr;
+  Tick oldest_age = 0;
+  for (std::uint32_t n = std::min(kDisplaceLines * 4, fresh_wide_); n > 0; --n) {
+    if (displace_wide_ >= fresh_wide_) displace_wide_ = 0;
+    const WideRecord& r = wide_record_array_[displace_wide_++];
+    if (r.vip == VipId::kNone || FlowState::from_bits(r.state).is_confirmed()) continue;
+    if (only_vip != VipId::kNone && r.vip != only_vip) continue;
+    const Tick a = age(r.last_seen, now);
+    if (oldest == nullptr || a > oldest_age) oldest = &r, oldest_age = a;
+  }
+  if (oldest == nullptr) return false;
+  erase(FlowRef::wide(static_cast<std::uint32_t>(oldest - wide_record_array_)));
+  return true;
 }
 
 FlowTable::Record* FlowTable::oldest_unconfirmed(std::uint64_t hash, VipId only_vip, Tick now) noexcept {
@@ -291,31 +332,36 @@ FlowTable::Inserted FlowTable::insert_wide(const Flow& flow, std::uint64_t hash,
   if (wide_records_ == 0) return Inserted::kNoRoom;
   const bool vip_over = over_quota(wide_, flow.vip);
   const bool all_over = wide_.unconfirmed.get() >= wide_.unconfirmed_limit() || wide_.used.get() >= wide_.capacity;
+  const VipId only_vip = vip_over ? flow.vip : VipId::kNone;
   WideSlot* slot = nullptr;
-  if (!vip_over && !all_over) {
-    slot = make_room_wide(first_wide(hash));
-    if (slot == nullptr) slot = make_room_wide(second_wide(hash));
-  }
-  if (slot != nullptr) {
-    std::uint32_t place = fresh_wide_;
-    if (free_wide_ != 0) {
-      place = free_wide_ - 1;
-      free_wide_ = wide_record_array_[place].next_free;
-    } else {
-      ++fresh_wide_;
+  Inserted how = Inserted::kNew;
+  if (vip_over || all_over) {
+    how = Inserted::kOverOld;
+    if (WideSlot* old = oldest_unconfirmed_wide(hash, only_vip, now)) {
+      erase(FlowRef::wide(old->place - 1));
+      slot = old;
+    } else if (!displace_wide(only_vip, now)) {
+      return Inserted::kNoRoom;
     }
-    *slot = {tag_of(hash), place + 1};
-    fill(wide_record_array_[place], flow, now);
-    return Inserted::kNew;
   }
-  slot = oldest_unconfirmed_wide(hash, vip_over ? flow.vip : VipId::kNone, now);
-  if (slot == nullptr) return Inserted::kNoRoom;
-  WideRecord& r = wide_record_array_[slot->place - 1];
-  count_out(wide_, r.vip, r.endpoint, FlowState::from_bits(r.state));
-  if (r.client.is_v4()) --wide_v4_;
-  slot->tag = tag_of(hash);
-  fill(r, flow, now);
-  return Inserted::kOverOld;
+  if (slot == nullptr) slot = make_room_wide(first_wide(hash));
+  if (slot == nullptr) slot = make_room_wide(second_wide(hash));
+  if (slot == nullptr) {
+    slot = oldest_unconfirmed_wide(hash, only_vip, now);
+    if (slot == nullptr) return Inserted::kNoRoom;
+    erase(FlowRef::wide(slot->place - 1));
+    how = Inserted::kOverOld;
+  }
+  std::uint32_t place = fresh_wide_;
+  if (free_wide_ != 0) {
+    place = free_wide_ - 1;
+    free_wide_ = wide_record_array_[place].next_free;
+  } else {
+    ++fresh_wide_;
+  }
+  *slot = {tag_of(hash), place + 1};
+  fill(wide_record_array_[place], flow, now);
+  return how;
 }
 
 // As make_room(): an empty slot of the bucket, or that of a record which may move to its other bucket. Without moving,
@@ -392,7 +438,7 @@ FlowTable::WideSlot* FlowTable::slot_of(std::uint32_t place) noexcept {
 // ---- counts ----
 
 bool FlowTable::over_quota(const Kind& kind, VipId vip) const noexcept {
-  return by_vip()[index(vip)].unconfirmed.get() >= std::max(1u, kind.unconfirmed_limit() / 2);
+  return unconfirmed_of(kind, vip).get() >= std::max(1u, kind.unconfirmed_limit() / 2);
 }
 
 void FlowTable::count_in(Kind& kind, VipId vip, EndpointId endpoint, FlowState state) noexcept {
@@ -401,7 +447,7 @@ void FlowTable::count_in(Kind& kind, VipId vip, EndpointId endpoint, FlowState s
   by_endpoint()[index(endpoint)].add();
   if (state.is_confirmed()) return;
   kind.unconfirmed.add();
-  by_vip()[index(vip)].unconfirmed.add();
+  unconfirmed_of(kind, vip).add();
 }
 
 void FlowTable::count_out(Kind& kind, VipId vip, EndpointId endpoint, FlowState state) noexcept {
@@ -413,7 +459,7 @@ void FlowTable::count_out(Kind& kind, VipId vip, EndpointId endpoint, FlowState 
 
 void FlowTable::confirm(Kind& kind, VipId vip) noexcept {
   kind.unconfirmed.subtract();
-  by_vip()[index(vip)].unconfirmed.subtract();
+  unconfirmed_of(kind, vip).subtract();
 }
 
 }  // namespace weir::dataplane

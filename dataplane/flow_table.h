@@ -18,7 +18,8 @@
 //   3. No two records have the same client and the same endpoint address and port (the path refuses tuple clashes),
 //      so a reply names one flow.
 //   4. Confirmed flows are never overwritten. Unconfirmed ones are at most a quarter of either kind's capacity, and
-//      of that quarter at most half belongs to one VIP.
+//      of that quarter at most half belongs to one VIP. At such a limit an older unconfirmed flow (of that VIP) gives
+//      way to the new one; only where none is found is there no room.
 //   5. The protocol is not in the key: TCP and UDP flows of one client port share buckets. It follows from the VIP
 //      or endpoint id, which every comparison includes.
 //   6. There are no pointers in the mapping; its header says what it is, so that a later process can attach to it.
@@ -178,7 +179,7 @@ class FlowTable {
     lb::HashKey key;
   };
   struct VipCount {
-    lb::SingleWriter<std::uint32_t> current, unconfirmed;
+    lb::SingleWriter<std::uint32_t> current, unconfirmed_narrow, unconfirmed_wide;
   };
   struct Kind {  // the counts of narrow or of wide records
     std::uint32_t capacity = 0;
@@ -241,6 +242,12 @@ class FlowTable {
   [[nodiscard]] WideSlot* oldest_unconfirmed_wide(std::uint64_t hash, lb::VipId only_vip, lb::Tick now) noexcept;
   [[nodiscard]] WideSlot* slot_of(std::uint32_t place) noexcept;
   void fill(WideRecord& r, const Flow& flow, lb::Tick now) noexcept;
+  [[nodiscard]] bool displace(lb::VipId only_vip, lb::Tick now) noexcept;
+  [[nodiscard]] bool displace_wide(lb::VipId only_vip, lb::Tick now) noexcept;
+  [[nodiscard]] lb::SingleWriter<std::uint32_t>& unconfirmed_of(const Kind& kind, lb::VipId vip) const noexcept {
+    VipCount& count = by_vip()[index(vip)];
+    return &kind == &wide_ ? count.unconfirmed_wide : count.unconfirmed_narrow;
+  }
   [[nodiscard]] bool over_quota(const Kind& kind, lb::VipId vip) const noexcept;
   void count_in(Kind& kind, lb::VipId vip, lb::EndpointId endpoint, lb::FlowState state) noexcept;
   void count_out(Kind& kind, lb::VipId vip, lb::EndpointId endpoint, lb::FlowState state) noexcept;
@@ -267,6 +274,7 @@ class FlowTable {
   std::uint32_t wide_v4_ = 0;        // wide records of IPv4 flows: while 0, an IPv4 miss need not look there
   std::uint64_t edits_ = 0;
   std::uint64_t scan_line_ = 0;
+  std::uint32_t displace_bucket_ = 0, displace_wide_ = 0;  // where displace() looks next
   Kind narrow_, wide_;
   Mapping memory_;   // header, buckets, wide buckets, wide records
   Mapping counts_;   // by VIP, by endpoint

@@ -39,6 +39,11 @@ class MbufIo {
 
   [[nodiscard]] static std::uint8_t* reshape(Frame f, int delta, std::size_t length) noexcept {
     if (static_cast<int>(f->data_off) + delta < 0 || f->data_off + delta + length > f->buf_len) return nullptr;
+    if (f->nb_segs > 1) {  // a chain whose packet lies in the first segment: the rest is trailer
+      rte_pktmbuf_free(f->next);
+      f->next = nullptr;
+      f->nb_segs = 1;
+    }
     f->data_off = static_cast<std::uint16_t>(f->data_off + delta);
     f->data_len = static_cast<std::uint16_t>(length);
     f->pkt_len = static_cast<std::uint32_t>(length);

@@ -1,6 +1,6 @@
 // The packet's walk. One function, process(), that reads as this list:
 //
-//   receive -> parse -> match VIP or endpoint -> steer -> find flow -> admit -> next hop -> rewrite -> transmit
+//   receive -> parse -> match VIP or endpoint -> steer -> find flow -> admit and next hop -> rewrite -> transmit
 //
 // with four side exits: answer (ARP, ND, echo), refuse (RST, ICMP unreachable), drop with a reason, and, later, punt.
 // It takes a burst through one step at a time, so that each step can prefetch for the whole burst. The last steps run
@@ -75,7 +75,7 @@ class PacketPath {
       Walk& w = walk_[i];
       if (w.exit != Exit::kNone) {
         leave(w);
-      } else if (admit(w, query++) && find_next_hop(w)) {
+      } else if (admit(w, query++)) {
         rewrite(w);
         transmit(w);
       }
@@ -284,7 +284,8 @@ class PacketPath {
 
   // ---- admit: known flow, new flow, adopted flow, or none ----
 
-  // True: go on with vip_id, endpoint_id and vip_port set. An earlier packet of the burst may have changed the table;
+  // True: go on with vip_id, endpoint_id, vip_port and next_hop set. The next hop is found before anything is stored or
+  // counted, so that a packet which cannot leave keeps no flow alive. An earlier packet of the burst may have changed the table;
   // then what find_flow() found is asked for again.
   bool admit(Walk& w, std::size_t i) noexcept {
     FlowRef ref = flows_.edits() == edits_at_find_ ? refs_[i] : flows_.find(queries_[i]);
@@ -320,6 +321,7 @@ class PacketPath {
     const Flow flow = flows_.read(ref);
     tracer_.found_flow(flow);
     w.endpoint_id = flow.endpoint;
+    if (!find_next_hop(w)) return false;
     update(w, ref, flow.state);
     count_packet(w);
     return true;
@@ -331,7 +333,7 @@ class PacketPath {
     if (e == nullptr) return true;
     const bool has_left = e->has_left && !v.set->contains(flow.endpoint);
     if (w.packet.protocol == lb::Protocol::kUdp) return has_left;  // UDP moves at once
-    return is_syn(w.packet) && (flow.state.is_closing() || has_left);
+    return is_syn(w.packet) && (flow.state.is_closing() || (has_left && !flow.state.is_confirmed()));
   }
 
   // A client's packet of no known flow.
@@ -355,6 +357,7 @@ class PacketPath {
     flow.state = lb::FlowState::opened(p.protocol == lb::Protocol::kUdp);
     flow.state = flow.state.after(w.direction, p.tcp_flags, p.payload_length);
     if (clashes(flow, *e, endpoint_port(*e, p.destination_port))) return drop(w, lb::DropReason::kTupleClash);
+    if (!find_next_hop(w)) return false;
     const bool is_first = p.protocol == lb::Protocol::kUdp || is_syn(p);
     if (!is_rst(p)) store(flow, is_first ? lb::Event::kFlowNew : lb::Event::kFlowAdopted);  // a RST makes no flow
     count_packet(w);
@@ -369,6 +372,7 @@ class PacketPath {
     tracer_.found_flow(flow);
     w.vip_id = flow.vip;
     w.vip_port = lb::be16::from_host(v->is_single_port() ? v->first_port : flow.port);
+    if (!find_next_hop(w)) return false;
     update(w, ref, flow.state);
     count_packet(w);
     return true;
@@ -383,6 +387,8 @@ class PacketPath {
     const lb::EndpointEntry& e = *endpoint(w.endpoint_id);
     const lb::VipEntry* v = vip(e.sole_vip);
     if (v == nullptr || (is_syn(p) && !is_syn_ack(p))) return drop(w, lb::DropReason::kNoFlow);
+    // The same packet could be of the endpoint that takes any port on this address, and of its VIP.
+    if (endpoint(e.any_port_sibling) != nullptr) return drop(w, lb::DropReason::kNoFlow);
     // Which of many VIP ports a fixed endpoint port stands for, nobody can tell.
     if (!v->is_single_port() && e.port != lb::be16{}) return drop(w, lb::DropReason::kNoFlow);
     w.vip_id = e.sole_vip;
@@ -391,9 +397,15 @@ class PacketPath {
         endpoint_port(e, w.vip_port) != p.source_port ||
         v->set->choose(selection_hash(p.destination, p.destination_port, *v, w.vip_port)) != w.endpoint_id)
       return drop(w, lb::DropReason::kNoFlow);
-    // A SYN-ACK is never adopted. But while the table has no room, its SYN went by untracked, and so does it.
-    if (is_syn_ack(p) && !was_full_lately()) return drop(w, lb::DropReason::kNoFlow);
+    // The client's flow at that VIP may be another endpoint's: the hash names who would get it today, not who has it.
+    const FlowRef other = flows_.find(
+        flows_.forward(p.destination, p.destination_port, w.vip_id, !v->is_single_port(), w.vip_port));
+    if (drop_if_expired(other)) return drop(w, lb::DropReason::kNoFlow);
+    // A SYN-ACK is never adopted. But while the table is crowded, its SYN may have gone by untracked or its flow have
+    // given way to another, and then it too goes by hash alone.
+    if (is_syn_ack(p) && !was_crowded_lately()) return drop(w, lb::DropReason::kNoFlow);
 
+    if (!find_next_hop(w)) return false;
     if (!is_rst(p) && !is_syn_ack(p)) {
       Flow flow;
       flow.client = p.destination;
@@ -422,9 +434,12 @@ class PacketPath {
         // Hash-scheduled, so every packet of it finds the same backend without a record.
         counters_.count(lb::Event::kUntracked);
         tracer_.untracked();
-        full_until_ns_ = now_.ns + kFullMemoryNs;
+        crowded_until_ns_ = now_.ns + kCrowdedMemoryNs;
         return;
-      case FlowTable::Inserted::kOverOld: counters_.count(lb::Event::kFlowOverwritten); break;
+      case FlowTable::Inserted::kOverOld:
+        counters_.count(lb::Event::kFlowOverwritten);
+        crowded_until_ns_ = now_.ns + kCrowdedMemoryNs;  // what gave way may still get its SYN-ACK
+        break;
       case FlowTable::Inserted::kNew: break;
     }
     counters_.count(kind);
@@ -565,7 +580,7 @@ class PacketPath {
   // ARP and ND: an interface's own address on that interface, VIPs where they are announced.
   bool answers_for(const lb::Address& target, const Walk& w) const noexcept {
     const lb::AddressEntry* entry = address(target);
-    return entry != nullptr && (entry->own_on == w.in_id || (entry->is_vip && w.in->announces_vips));
+    return entry != nullptr && (entry->is_own_on(w.in_id) || (entry->is_vip && w.in->announces_vips));
   }
 
   // The request's own frame goes back: received and sent, nothing generated.
@@ -604,11 +619,12 @@ class PacketPath {
   bool refuse_with_unreachable(Walk& w, lb::DropReason reason) noexcept {
     const lb::Packet& p = w.packet;
     const auto overhead = static_cast<int>(lb::unreachable_overhead(p.is_v4));
-    std::uint8_t* start = Io::reshape(w.frame, -overhead, std::size_t{p.ip_offset} + lb::unreachable_length(p));
+    const std::size_t length = lb::unreachable_length(p, w.in->mtu);
+    std::uint8_t* start = Io::reshape(w.frame, -overhead, p.ip_offset + length);
     if (start == nullptr) return drop(w, reason);
     count_refusal(w, reason, lb::Event::kRefusedIcmp);
-    lb::write_port_unreachable(start + p.ip_offset, p);
-    return send(w, *w.in, w.link.source, w.link.type, p.ip_offset, lb::unreachable_length(p));
+    lb::write_port_unreachable(start + p.ip_offset, p, length);
+    return send(w, *w.in, w.link.source, w.link.type, p.ip_offset, length);
   }
 
   void count_refusal(const Walk& w, lb::DropReason reason, lb::Event how) noexcept {
@@ -641,7 +657,7 @@ class PacketPath {
                                lb::be16 vip_port) const noexcept {
     return lb::selection_hash(snapshot_->selection_key, v.protocol, client, client_port, v.address, vip_port);
   }
-  bool was_full_lately() const noexcept { return now_.ns < full_until_ns_; }
+  bool was_crowded_lately() const noexcept { return now_.ns < crowded_until_ns_; }
 
   // Ids that the tables answered, as this snapshot knows them; null for a miss. Entry 0 is never live.
   static const lb::VipEntry* vip(const lb::Snapshot& s, lb::VipId id) noexcept {
@@ -678,7 +694,7 @@ class PacketPath {
     (is_forward ? c.bytes_in : c.bytes_out).add(w.packet.ip_length());
   }
 
-  static constexpr std::uint64_t kFullMemoryNs = 60'000'000'000;  // as long as a SYN may wait for its answer
+  static constexpr std::uint64_t kCrowdedMemoryNs = 60'000'000'000;  // as long as a SYN may wait for its answer
   static constexpr std::uint64_t kAnswersPerSecond = 1000;        // and as many at once (design.md part 4)
 
   const Tables& tables_;
@@ -692,7 +708,7 @@ class PacketPath {
   lb::TokenBucket echo_answers_{kAnswersPerSecond, kAnswersPerSecond};
   lb::TokenBucket resets_{kAnswersPerSecond, kAnswersPerSecond};
   lb::TokenBucket unreachables_{kAnswersPerSecond, kAnswersPerSecond};
-  std::uint64_t full_until_ns_ = 0;
+  std::uint64_t crowded_until_ns_ = 0;
 
   // This burst's.
   const lb::Snapshot* snapshot_ = nullptr;

@@ -53,6 +53,11 @@ const char* permission_hint(int error) {
 
 bool is_pci(const std::string& device) { return !device.starts_with("net_") && !device.starts_with("eth_"); }
 
+// DPDK names PCI devices with their domain: "03:00.0" is "0000:03:00.0".
+std::string full_name(const std::string& device) {
+  return is_pci(device) && std::ranges::count(device, ':') == 1 ? "0000:" + device : device;
+}
+
 }  // namespace
 
 lb::Result<Mempool> create_mempool(std::uint32_t mbufs, std::uint32_t mbuf_bytes, int socket) {
@@ -76,11 +81,12 @@ lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
   Port port;
   port.name_ = options.name;
   const auto comma = options.device.find(',');
-  const std::string device = options.device.substr(0, comma);
+  const std::string device = full_name(options.device.substr(0, comma));
   const std::string arguments = comma == std::string::npos ? "" : options.device.substr(comma + 1);
-  const int error = is_pci(device) ? rte_dev_probe(options.device.c_str())
+  const int error = is_pci(device) ? rte_dev_probe((device + (arguments.empty() ? "" : "," + arguments)).c_str())
                                    : rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str());
-  if (error < 0) {
+  if (error < 0 && error != -EEXIST) {  // a PCI device may be there from EAL's start
+
     return lb::fail(with_log("port " + options.name + ": device " + options.device +
                              " does not open: " + rte_strerror(-error) + permission_hint(error)));
   }

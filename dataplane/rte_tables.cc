@@ -83,63 +83,77 @@ lb::Result<RteTables::Hash> RteTables::create_hash(const char* what, std::uint32
 
 // ---- editing ----
 
-lb::Result<void> RteTables::check(const lb::TableContents& next) const {
-  // Until remove(), old and new entries stand side by side.
-  const auto both = [](const auto& current, const auto& wanted) {
-    std::size_t n = current.size();
-    for (const auto& [key, id] : wanted) n += current.contains(key) ? 0 : 1;
-    return n;
-  };
-  if (auto ok = fits("VIPs", both(current_.vips, next.vips), vips_.capacity); !ok) return ok;
-  if (auto ok = fits("endpoints", both(current_.endpoints, next.endpoints), endpoints_.capacity); !ok) return ok;
-  if (auto ok = fits("addresses", both(current_.addresses, next.addresses), addresses_.capacity); !ok) return ok;
-  return fits("routes and neighbours", routes_.size() + next.routes.size(), route_capacity_);
+lb::Result<void> RteTables::check(const lb::TableChanges& changes) const {
+  if (auto ok = fits("VIPs", vips_.held + changes.vips.added, vips_.capacity); !ok) return ok;
+  if (auto ok = fits("endpoints", endpoints_.held + changes.endpoints.added, endpoints_.capacity); !ok) return ok;
+  if (auto ok = fits("addresses", addresses_.held + changes.addresses.added, addresses_.capacity); !ok) return ok;
+  std::size_t v4 = 0, v6 = 0;
+  const auto count = [&](const lb::Prefix& p) { ++(p.address.is_v4() ? v4 : v6); };
+  for (const auto& [prefix, id] : routes_) count(prefix);
+  for (const auto& [prefix, id] : changes.routes.put)
+    if (!routes_.contains(prefix)) count(prefix);
+  return fits("routes and neighbours", std::max(v4, v6), route_capacity_);
 }
 
-lb::Result<void> RteTables::add(const lb::TableContents& next) {
-  if (auto done = add_all(vips_, current_.vips, next.vips); !done) return done;
-  if (auto done = add_all(endpoints_, current_.endpoints, next.endpoints); !done) return done;
-  if (auto done = add_all(addresses_, current_.addresses, next.addresses); !done) return done;
-  for (const auto& [prefix, id] : routes_of(next)) {
-    const auto held = routes_.find(prefix);
-    if (held != routes_.end() && held->second == id) continue;
-    if (const int error = add_route(prefix, id); error < 0)
-      return lb::fail("no room for the route " + lb::to_string(prefix) + ": " + rte_strerror(-error));
-    routes_[prefix] = id;
-  }
-  return {};
+namespace {
+
+// Cannot fail for want of room: check() has counted, and the table extends full buckets.
+template <class Hash, class Of>
+void put_all(Hash& hash, const Of& changes) {
+  for (const auto& [key, id] : changes.put)
+    rte_hash_add_key_data(hash.table.get(), &key, reinterpret_cast<void*>(lb::index(id)));
+  hash.held += changes.added;
 }
 
-template <class Map>
-lb::Result<void> RteTables::add_all(Hash& hash, const Map& current, const Map& next) {
-  for (const auto& [key, id] : next) {
-    const auto held = current.find(key);
-    if (held != current.end() && held->second == id) continue;
-    const int error = rte_hash_add_key_data(hash.table.get(), &key, reinterpret_cast<void*>(lb::index(id)));
-    if (error < 0) return lb::fail(std::string("a table is full: ") + rte_strerror(-error));
-  }
-  return {};
-}
-
-void RteTables::remove(const lb::TableContents& next) {
-  remove_all(vips_, current_.vips, next.vips);
-  remove_all(endpoints_, current_.endpoints, next.endpoints);
-  remove_all(addresses_, current_.addresses, next.addresses);
-  current_ = next;
-  const Routes wanted = routes_of(next);
-  std::erase_if(routes_, [&](const auto& held) {
-    if (wanted.contains(held.first)) return false;
-    remove_route(held.first);
-    return true;
-  });
-}
-
-template <class Map>
-void RteTables::remove_all(Hash& hash, const Map& current, const Map& next) {
-  for (const auto& [key, id] : current) {
-    if (next.contains(key)) continue;
+template <class Hash, class Of>
+void remove_all(Hash& hash, const Of& changes) {
+  for (const auto& key : changes.removed) {
     const std::int32_t place = rte_hash_del_key(hash.table.get(), &key);
     if (place >= 0) hash.removed.push_back(place);
+  }
+  hash.held -= changes.removed.size();
+}
+
+}  // namespace
+
+lb::Result<void> RteTables::add(const lb::TableChanges& changes) {
+  if (auto ok = check(changes); !ok) return ok;
+  if (auto added = add_routes(changes); !added) return added;
+  put_all(vips_, changes.vips);
+  put_all(endpoints_, changes.endpoints);
+  put_all(addresses_, changes.addresses);
+  return {};
+}
+
+// How many tbl8 groups a set of routes takes is only known by adding them; so what was added is taken back if they
+// run out.
+lb::Result<void> RteTables::add_routes(const lb::TableChanges& changes) {
+  const auto& put = changes.routes.put;
+  for (std::size_t i = 0; i < put.size(); ++i) {
+    const int error = add_route(put[i].first, put[i].second);
+    if (error >= 0) continue;
+    for (std::size_t undo = i; undo-- > 0;) {
+      const auto before = routes_.find(put[undo].first);
+      if (before == routes_.end()) {
+        remove_route(put[undo].first);
+      } else {
+        static_cast<void>(add_route(before->first, before->second));
+      }
+    }
+    return lb::fail("no room for the route " + lb::to_string(put[i].first) + ": " + rte_strerror(-error) +
+                    "; restart weir to serve this file");
+  }
+  for (const auto& [prefix, id] : put) routes_[prefix] = id;
+  return {};
+}
+
+void RteTables::remove(const lb::TableChanges& changes) {
+  remove_all(vips_, changes.vips);
+  remove_all(endpoints_, changes.endpoints);
+  remove_all(addresses_, changes.addresses);
+  for (const lb::Prefix& prefix : changes.routes.removed) {
+    remove_route(prefix);
+    routes_.erase(prefix);
   }
 }
 
@@ -151,21 +165,6 @@ void RteTables::reclaim() {
 }
 
 // ---- routes ----
-
-// rte_lpm has no /0 (its rules begin at depth 1): a default route is its two halves, where those are not routes of
-// their own.
-RteTables::Routes RteTables::routes_of(const lb::TableContents& contents) {
-  Routes routes(contents.routes.begin(), contents.routes.end());
-  for (const lb::Address& all : {lb::Address::v4({}), lb::Address{}}) {
-    const auto whole = routes.extract({all, 0});
-    if (whole.empty()) continue;
-    lb::Address upper = all;
-    upper.bytes[all.is_v4() ? 12 : 0] = 0x80;
-    routes.try_emplace({all, 1}, whole.mapped());
-    routes.try_emplace({upper, 1}, whole.mapped());
-  }
-  return routes;
-}
 
 int RteTables::add_route(const lb::Prefix& p, lb::NextHopId id) {
   const auto next_hop = static_cast<std::uint32_t>(id);

@@ -19,8 +19,8 @@
 #include <span>
 #include <vector>
 
-#include "lb/plain_tables.h"
 #include "lb/result.h"
+#include "lb/table_changes.h"
 
 namespace weir::dataplane {
 
@@ -38,12 +38,9 @@ class RteTables {
   [[nodiscard]] static std::size_t memory(const Size& size) noexcept;
 
   // ---- control's side; one thread ----
-  /// Refuses, changing nothing, what would not fit.
-  [[nodiscard]] lb::Result<void> check(const lb::TableContents& next) const;
-  /// Adds and changes entries towards `next`, which check() has passed.
-  [[nodiscard]] lb::Result<void> add(const lb::TableContents& next);
-  /// Removes what `next` no longer has.
-  void remove(const lb::TableContents& next);
+  /// Adds and changes entries; removals wait for remove(). Refuses, changing nothing, what does not fit.
+  [[nodiscard]] lb::Result<void> add(const lb::TableChanges& changes);
+  void remove(const lb::TableChanges& changes);
   void reclaim();
 
   // ---- the workers' side: as lb::PlainTables; at most 64 keys ----
@@ -76,18 +73,15 @@ class RteTables {
   struct Hash {
     std::unique_ptr<rte_hash, FreeHash> table;
     std::uint32_t capacity = 0;
+    std::size_t held = 0;  // keys, those about to be removed included
     std::vector<std::int32_t> removed;  // places for reclaim()
   };
-  using Routes = std::map<lb::Prefix, lb::NextHopId>;
 
   RteTables() = default;
   [[nodiscard]] static lb::Result<Hash> create_hash(const char* what, std::uint32_t entries, std::uint32_t key_bytes,
                                                     int socket);
-  template <class Map>
-  [[nodiscard]] static lb::Result<void> add_all(Hash& hash, const Map& current, const Map& next);
-  template <class Map>
-  static void remove_all(Hash& hash, const Map& current, const Map& next);
-  [[nodiscard]] static Routes routes_of(const lb::TableContents& contents);
+  [[nodiscard]] lb::Result<void> check(const lb::TableChanges& changes) const;
+  [[nodiscard]] lb::Result<void> add_routes(const lb::TableChanges& changes);
   [[nodiscard]] int add_route(const lb::Prefix& prefix, lb::NextHopId id);
   void remove_route(const lb::Prefix& prefix);
 
@@ -108,8 +102,7 @@ class RteTables {
   std::unique_ptr<rte_lpm, FreeLpm> lpm_;
   std::unique_ptr<rte_lpm6, FreeLpm> lpm6_;
   std::uint32_t route_capacity_ = 0;
-  lb::TableContents current_;  // what the hashes hold; between add() and remove() also what is about to go
-  Routes routes_;              // what the LPMs hold
+  std::map<lb::Prefix, lb::NextHopId> routes_;  // what the LPMs hold
 };
 
 }  // namespace weir::dataplane

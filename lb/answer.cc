@@ -174,13 +174,12 @@ void write_rst(std::uint8_t* frame, const Packet& packet) noexcept {
       upper_layer_checksum(packet.destination, packet.source, Protocol::kTcp, {tcp, sizeof out});
 }
 
-std::size_t unreachable_length(const Packet& packet) noexcept {
+std::size_t unreachable_length(const Packet& packet, std::size_t mtu) noexcept {
   const std::size_t whole = unreachable_overhead(packet.is_v4) + packet.ip_length();
-  return std::min(whole, packet.is_v4 ? kMaxIcmpError : kMaxIcmp6Error);
+  return std::min({whole, mtu, packet.is_v4 ? kMaxIcmpError : kMaxIcmp6Error});
 }
 
-void write_port_unreachable(std::uint8_t* ip, const Packet& packet) noexcept {
-  const std::size_t length = unreachable_length(packet);
+void write_port_unreachable(std::uint8_t* ip, const Packet& packet, std::size_t length) noexcept {
   const std::size_t ip_length = packet.is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
   auto* icmp = reinterpret_cast<IcmpHeader*>(ip + ip_length);
   if (packet.is_v4) {

@@ -61,10 +61,10 @@ void write_rst(std::uint8_t* frame, const Packet& packet) noexcept;
 [[nodiscard]] constexpr std::size_t unreachable_overhead(bool is_v4) noexcept {
   return (is_v4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header)) + sizeof(IcmpHeader);
 }
-/// Length of the error from its IP header on, quoting as much of the packet as may be.
-[[nodiscard]] std::size_t unreachable_length(const Packet& packet) noexcept;
+/// Length of the error from its IP header on, quoting as much of the packet as may be and as fits `mtu`.
+[[nodiscard]] std::size_t unreachable_length(const Packet& packet, std::size_t mtu) noexcept;
 /// Writes the headers of a port-unreachable error in the unreachable_overhead() bytes at `ip`, behind which the
-/// quoted packet already stands: from the quoted destination (the VIP) to its source.
-void write_port_unreachable(std::uint8_t* ip, const Packet& packet) noexcept;
+/// quoted packet already stands: from the quoted destination (the VIP) to its source. `length`: unreachable_length().
+void write_port_unreachable(std::uint8_t* ip, const Packet& packet, std::size_t length) noexcept;
 
 }  // namespace weir::lb

@@ -9,6 +9,7 @@
 // and deleted after the grace period; an id whose entry here is not live is a miss.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -57,12 +58,15 @@ struct AddressEntry {
     VipId vip;
   };
   bool is_vip = false;
-  InterfaceId own_on = InterfaceId::kNone;   // it is this interface's own address
+  std::vector<InterfaceId> own_on;           // it is these interfaces' own address; several: fe80:: ones
   Reject reject = Reject::kRst;              // for ports that no VIP has: the quietest of its services'
   std::vector<PortSpan> tcp_spans;           // ranges ascending and disjoint; `port: all` last
   std::vector<PortSpan> udp_spans;
 
-  [[nodiscard]] bool is_live() const noexcept { return is_vip || own_on != InterfaceId::kNone; }
+  [[nodiscard]] bool is_live() const noexcept { return is_vip || !own_on.empty(); }
+  [[nodiscard]] bool is_own_on(InterfaceId i) const noexcept {
+    return std::find(own_on.begin(), own_on.end(), i) != own_on.end();
+  }
   /// Ranges come before `all`, so the first span that holds the port is the most specific.
   [[nodiscard]] VipId find_span(Protocol protocol, be16 port) const noexcept {
     for (const PortSpan& s : protocol == Protocol::kTcp ? tcp_spans : udp_spans)

@@ -135,7 +135,7 @@ class World {
         compiled_(must(control::Compiler({kUplinkMac, kServersMac}).compile(make_model(), 1))),
         io_(counters_),
         path_(tables_, io_, table_, counters_, next_hops_) {
-    if (auto added = tables_.add(compiled_.contents); !added) die(added.error().message);
+    if (auto added = tables_.add(compiled_.changes); !added) die(added.error().message);
     for (const auto& [id, word] : compiled_.next_hops) next_hops_.set(id, word);
     mbufs_.resize(kMbufs);
     if (rte_pktmbuf_alloc_bulk(pool, mbufs_.data(), kMbufs) != 0) die("not enough mbufs");

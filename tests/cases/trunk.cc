@@ -72,12 +72,20 @@ Cases trunk_cases() {
   tell_tagged(timers.passes(seconds(10)), kClient, timed, kAck).counts({Event::kFlowExpired, Event::kFlowAdopted});
 
   // 200 clients at once, where 64 flows fit and at most 8 unconfirmed ones of this VIP.
-  Case& full = add(cases, "a flow table without room: every SYN and every SYN-ACK still passes, by hash alone").alone();
+  Case& full = add(cases, "a flow table crowded with new flows: older ones give way, and every packet still passes, by hash alone").alone();
   const auto client = [](int i) { return fmt::format("192.0.2.{}", 20 + i); };
   for (int i = 0; i < 200; ++i) ask_tagged(full, client(i), 4000, kSyn);
   for (int i = 0; i < 200; ++i) tell_tagged(full, client(i), 4000, kSyn | kAck);
   for (int i = 0; i < 200; ++i) ask_tagged(full, client(i), 4000, kAck);
   for (int i = 0; i < 200; ++i) tell_tagged(full, client(i), 4000, kAck);
+
+  Case& confirmed = add(cases, "a flow table full of confirmed flows: what comes later passes untracked").alone();
+  for (int i = 0; i < 80; ++i)
+    for (const std::uint8_t flags : {kSyn, kAck}) {
+      ask_tagged(confirmed, client(i), 4001, flags);
+      tell_tagged(confirmed, client(i), 4001, static_cast<std::uint8_t>(flags | kAck));
+    }
+  ask_tagged(confirmed, client(200), 4001, kSyn).counts({Event::kUntracked});
   return cases;
 }
 

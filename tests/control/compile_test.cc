@@ -472,8 +472,8 @@ TEST(Compile, InterfacesTakeTheirPortsMacUnlessGivenOne) {
   EXPECT_EQ(s.interfaces[index(servers)].mac, mac("02:00:00:00:00:aa"));
   EXPECT_TRUE(s.interfaces[index(uplink)].announces_vips);
   EXPECT_FALSE(s.interfaces[index(servers)].announces_vips);
-  EXPECT_EQ(w.address_entry("198.51.100.1").own_on, uplink);
-  EXPECT_EQ(w.address_entry("fd00::1").own_on, servers);
+  EXPECT_EQ(w.address_entry("198.51.100.1").own_on, std::vector{uplink});
+  EXPECT_EQ(w.address_entry("fd00::1").own_on, std::vector{servers});
   EXPECT_FALSE(w.address_entry("fd00::1").is_vip);
 }
 

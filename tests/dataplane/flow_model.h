@@ -189,7 +189,7 @@ class FlowModel {
     expect(unconfirmed_ <= quota(table_.size().capacity) + quota(table_.size().wide_capacity),
            "the unconfirmed quarter");
     const std::uint32_t most =
-        std::max({1u, quota(table_.size().capacity) / 2, quota(table_.size().wide_capacity) / 2});
+        std::max(1u, quota(table_.size().capacity) / 2) + std::max(1u, quota(table_.size().wide_capacity) / 2);
     expect(unconfirmed_of_vip_[index(f.vip)] <= most, "a VIP's part of it");
     expect(narrow_ <= table_.size().capacity, "the capacity");
     expect(by_client_.size() - narrow_ <= table_.size().wide_capacity, "the wide capacity");
@@ -207,18 +207,17 @@ class FlowModel {
     tally_.unexplained_no_room += !full && !over;
   }
 
-  // The table overwrote one flow: it must be exactly one, and unconfirmed.
+  // The table let one flow give way (two, where an IPv4 flow came to lie in the wide pool), and unconfirmed ones only.
   void forget_overwritten() {
-    const Entry* gone = nullptr;
-    for (const auto& [key, entry] : by_client_) {
-      if (find_forward(entry.flow)) continue;
-      expect(gone == nullptr, "one flow at most is overwritten");
-      gone = &entry;
+    std::vector<Entry> gone;
+    for (const auto& [key, entry] : by_client_)
+      if (!find_forward(entry.flow)) gone.push_back(entry);
+    expect(gone.size() == 1 || gone.size() == 2, "kOverOld overwrites a flow");
+    for (const Entry& entry : gone) {
+      expect(!entry.flow.state.is_confirmed(), "confirmed flows are never overwritten");
+      ++tally_.overwritten;
+      remove(entry);
     }
-    expect(gone != nullptr, "kOverOld overwrites a flow");
-    expect(!gone->flow.state.is_confirmed(), "confirmed flows are never overwritten");
-    ++tally_.overwritten;
-    remove(Entry(*gone));
   }
 
   /// A flow that is there; null if there is none.

@@ -1,5 +1,6 @@
 // The workers' tables answer as the plain ones: look-ups over random contents while those change, and whole verdicts
 // over random packets.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -91,9 +92,9 @@ TEST(Tables, RteOnesAnswerAsPlainOnesWhileTheirContentsChange) {
   for (int generation = 0; generation < 50; ++generation) {
     SCOPED_TRACE(generation);
     const lb::TableContents next = random_contents(random, current);
-    ASSERT_TRUE(rte.check(next));
-    ASSERT_TRUE(rte.add(next));
-    rte.remove(next);
+    const lb::TableChanges changes = lb::difference(current, next);
+    ASSERT_TRUE(rte.add(changes));
+    rte.remove(changes);
     rte.reclaim();
     current = next;
     expect_same_answers(lb::PlainTables(current), rte, random);
@@ -108,15 +109,32 @@ TEST(Tables, WhatDoesNotFitIsRefusedAndChangesNothing) {
   lb::TableContents small, large;
   for (std::uint16_t i = 1; i <= 32; ++i)
     small.vips[{Address::v4({}), lb::Protocol::kTcp, be16::from_host(i)}] = lb::VipId(i);
-  ASSERT_TRUE(rte.check(small));
-  ASSERT_TRUE(rte.add(small));
-  rte.remove(small), rte.reclaim();
+  ASSERT_TRUE(rte.add(lb::difference({}, small)));
   for (std::uint16_t i = 100; i <= 200; ++i)
     large.vips[{Address::v4({}), lb::Protocol::kTcp, be16::from_host(i)}] = lb::VipId(i);
-  const auto refused = rte.check(large);
+  const auto refused = rte.add(lb::difference(small, large));
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("VIPs"), std::string::npos) << refused.error().message;
   expect_same_answers(lb::PlainTables(small), rte, random);
+}
+
+TEST(Tables, RoutesThatFindNoRoomAreTakenBack) {
+  auto rte = WorkerState::value(
+      dataplane::RteTables::create({.vips = 64, .endpoints = 64, .addresses = 64, .routes = 20'000}, SOCKET_ID_ANY));
+  lb::TableContents small, large;
+  small.routes = {{*lb::parse_prefix("0.0.0.0/0"), lb::NextHopId(1)}, {*lb::parse_prefix("10.0.0.0/30"), lb::NextHopId(2)}};
+  ASSERT_TRUE(rte.add(lb::difference({}, small)));
+  // Each host in a /64 of its own takes many groups of entries; these are far too many.
+  large.routes = {{*lb::parse_prefix("0.0.0.0/0"), lb::NextHopId(3)}};
+  for (unsigned i = 0; i < 19'000; ++i)
+    large.routes.emplace_back(*lb::parse_prefix(fmt::format("2001:{:x}:{:x}::1/128", i >> 8, (i & 255) << 8)),
+                              lb::NextHopId(4));
+  const auto refused = rte.add(lb::difference(small, large));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("no room for the route"), std::string::npos) << refused.error().message;
+  for (const char* address : {"10.0.0.1", "192.0.2.1", "2001:0:100::1", "2001:1::1"})
+    EXPECT_EQ(rte.find_route(*lb::parse_address(address)), lb::PlainTables(small).find_route(*lb::parse_address(address)))
+        << address;
 }
 
 // ---- verdicts ----

@@ -100,14 +100,20 @@ TEST(Rst, FitsEveryTcpPacketAndItsNumbersFollowTheRfcForAllFlagsAndLengths) {
 
 // ---- ICMP unreachable ----
 
-Bytes unreachable_for(const Bytes& in) {
+Bytes unreachable_for(const Bytes& in, std::size_t mtu = 1500) {
   const Packet p = parsed(in);
   const std::size_t overhead = unreachable_overhead(p.is_v4);
   Bytes out(overhead + in.size() - p.ip_offset);
   std::copy(in.begin() + p.ip_offset, in.end(), out.begin() + static_cast<long>(overhead));
-  out.resize(unreachable_length(p));
-  write_port_unreachable(out.data(), p);
+  out.resize(unreachable_length(p, mtu));
+  write_port_unreachable(out.data(), p, out.size());
   return out;
+}
+
+TEST(Unreachable, QuotesNoMoreThanFitsTheInterface) {
+  const Bytes in = packet().eth().ipv4("192.0.2.1", "203.0.113.9").udp(40000, 53).filler(400).bytes();
+  EXPECT_EQ(unreachable_for(in).size(), 20 + 8 + 20 + 8 + 400);
+  EXPECT_EQ(unreachable_for(in, 100).size(), 100);
 }
 
 TEST(Unreachable, QuotesAShortPacketWholeWithoutItsTrailer) {
