@@ -257,5 +257,52 @@ TEST_F(Reload, AfterARestartABackendsPacketIsAdoptedIfItIsTheOneThatASynWouldGet
   EXPECT_EQ(spread.size(), 3u);
 }
 
+// Found by review: the datagram was adopted beside the client's record, and the client's next packets followed it.
+TEST_F(Reload, AStrayReplyOfTheBackendThatTheHashNamesTodayTakesNoFlow) {
+  for (const bool udp : {true, false}) {
+    const std::string protocol = udp ? "udp" : "tcp";
+    load(service("web", kWebService, protocol, backend(5, ", weight: 50") + backend(6)));
+    const std::vector<Talk> talks = open_many(100, udp);
+    load(service("web", kWebService, protocol, backend(5) + backend(6, ", weight: 50")));
+    for (const Talk& t : talks) {
+      Talk stray = t;
+      stray.server = 11 - t.server;
+      expect_dropped(stray.told(kAck, "late"), DropReason::kNoFlow);
+      expect_open(t);
+    }
+  }
+}
+
+TEST_F(Reload, AReplyThatCouldBeOfEitherOfTwoVipsIsNotAdopted) {
+  const std::string any_port =
+      "  - {name: any, vips: [{address: 203.0.113.11, port: 8080}], protocol: tcp, backends: [{address: 10.0.0.5}]}\n";
+  const Talk t{.client_port = 4000};
+  load(service("web", kWebService, "tcp", backend(5)) + any_port);
+  expect_dropped(t.told(kAck, "whose?"), DropReason::kNoFlow);
+  load(service("web", kWebService, "tcp", backend(5)));
+  ASSERT_TRUE(compiler_.collect({[](lb::VipId) { return 0; }, [](lb::EndpointId) { return 0; }}));
+  load(service("web", kWebService, "tcp", backend(5)));
+  expect_sent(t.told(kAck, "now it is clear"), t.told_on(kAck, "now it is clear"));
+}
+
+TEST_F(Reload, AForgedSynCutsNoConfirmedFlowOfARemovedBackend) {
+  load(service("web", kWebService, "tcp", backend(5) + backend(6)));
+  const std::vector<Talk> talks = open_many(50);
+  load(service("web", kWebService, "tcp", backend(7)));
+  for (const Talk& t : talks) {
+    expect_sent(t.asked(kSyn), t.asked_on(kSyn));
+    expect_open(t);
+  }
+}
+
+TEST_F(Reload, AVipThatComesBackWithOtherBackendsSendsItsUdpFlowsThere) {
+  const std::string other = service("other", "203.0.113.20", "udp", backend(5));
+  load(service("web", kWebService, "udp", backend(5)) + other);
+  const std::vector<Talk> talks = open_many(20, true);
+  load(other);
+  load(service("web", kWebService, "udp", backend(6)) + other);
+  for (const Talk& t : talks) EXPECT_EQ(asks(t, 0), 6);
+}
+
 }  // namespace
 }  // namespace weir::test
