@@ -5,20 +5,17 @@
 #include <ostream>
 
 #include "config/load.h"
+#include "control/plural.h"
 
 namespace weir::control {
 
 namespace {
 
-std::string count(std::size_t n, std::string_view noun) {
-  return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
-}
-
 std::string summary(const config::Model& model) {
   std::size_t backends = 0;
   for (const config::Service& s : model.services) backends += s.backends.size();
-  return fmt::format("{}, {}, {}", count(model.services.size(), "service"), count(backends, "backend"),
-                     count(model.interfaces.size(), "interface"));
+  return fmt::format("{}, {}, {}", plural(model.services.size(), "service"), plural(backends, "backend"),
+                     plural(model.interfaces.size(), "interface"));
 }
 
 bool check_file(const std::string& file, std::ostream& out, std::ostream& err) {

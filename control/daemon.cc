@@ -18,6 +18,7 @@
 #include "control/instance_lock.h"
 #include "control/log.h"
 #include "control/notify.h"
+#include "control/plural.h"
 #include "control/publisher.h"
 #include "control/reloader.h"
 #include "control/version.h"
@@ -101,7 +102,7 @@ int run_daemon(const RunOptions& options) {
 
   // What listens, now that the workers forward.
   const std::string socket = loaded->model.control.socket;
-  const std::size_t services = loaded->model.services.size();
+  const std::string services = plural(loaded->model.services.size(), "service");
   Reloader reloader(io, **data_plane, publisher, std::move(compiler),
                     std::make_shared<const config::Loaded>(std::move(*loaded)), options.socket.has_value());
   Api api(io, **data_plane, publisher, reloader);
@@ -110,10 +111,10 @@ int run_daemon(const RunOptions& options) {
   });
   if (!server) return stop_with(kExitEnvironment, server.error().message);
   watch_signals(signals, io, reloader);
-  spdlog::info("weir {} forwards: {} services, {} ports, worker on core {}, {}; control socket {}", version(), services,
-               (*data_plane)->ports().size(), (*data_plane)->workers().front()->options().core,
+  spdlog::info("weir {} forwards: {}, {}, worker on core {}, {}; control socket {}", version(), services,
+               plural((*data_plane)->ports().size(), "port"), (*data_plane)->workers().front()->options().core,
                (*data_plane)->uses_huge_pages() ? "huge pages" : "no huge pages", socket);
-  notify_ready(fmt::format("generation 1, {} services", services));
+  notify_ready(fmt::format("generation 1, {}", services));
   io.run();
 
   notify_stopping();

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "control/notify.h"
+#include "control/plural.h"
 
 namespace weir::control {
 
@@ -137,7 +138,8 @@ void Reloader::publish(const std::shared_ptr<const config::Loaded>& next,
   auto before = running_;
   const auto on_workers = [this] {
     const config::Model& m = running_->model;
-    spdlog::info("reloaded {}: generation {}, services: {}", m.file, publisher_.generation(), m.services.size());
+    spdlog::info("reloaded {}: generation {}, {}", m.file, publisher_.generation(),
+                 plural(m.services.size(), "service"));
     finish({.is_changed = true, .generation = publisher_.generation(), .messages = warnings_of(*running_)});
   };
   // The compiler goes on from here, and what is no longer used is dropped there.
@@ -159,13 +161,14 @@ void Reloader::publish(const std::shared_ptr<const config::Loaded>& next,
 }
 
 void Reloader::refuse(std::vector<std::string> messages) {
-  spdlog::error("reload refused, problems: {}; generation {} goes on", messages.size(), publisher_.generation());
+  spdlog::error("reload refused: {}, generation {} goes on", plural(messages.size(), "problem"),
+                publisher_.generation());
   finish({.is_refused = true, .generation = publisher_.generation(), .messages = std::move(messages)});
   become_idle();
 }
 
 void Reloader::finish(const ReloadOutcome& outcome) {
-  notify_ready(fmt::format("generation {}, services: {}", outcome.generation, running_->model.services.size()));
+  notify_ready(fmt::format("generation {}, {}", outcome.generation, plural(running_->model.services.size(), "service")));
   for (const auto& done : std::exchange(asked_, {})) done(outcome);
 }
 
