@@ -76,6 +76,8 @@ lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
   auto eal = dataplane::Eal::start({.huge_pages = to_dataplane(m.memory.huge_pages),
                                     .memory_bytes = dataplane::mempool_memory(m.memory.mbufs, m.memory.mbuf_bytes) +
                                                     dataplane::RteTables::memory(size),
+                                    .other_bytes = dataplane::FlowTable::memory(
+                                        {m.conntrack.capacity, m.conntrack.wide_capacity}),
                                     .pci = pci_devices(m)});
   if (!eal) return std::unexpected(eal.error());
 

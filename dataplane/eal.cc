@@ -14,6 +14,8 @@
 #include <sstream>
 #include <vector>
 
+#include "dataplane/free_memory.h"
+
 namespace weir::dataplane {
 
 namespace {
@@ -66,6 +68,10 @@ lb::Result<Eal> Eal::start(const Options& options) {
                     std::to_string((mib + 1) / 2) +
                     " or more to /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or say `huge_pages: auto`");
   }
+
+  if (!use_huge)
+    if (auto enough = check_memory(mib * kMiB + options.other_bytes, read_memory_files()); !enough)
+      return std::unexpected(enough.error());
 
   std::vector<std::string> args = {"weir", "--no-telemetry", "--log-level=warning", "--lcores=0@(" + allowed_cores() + ")"};
   if (options.pci.empty()) args.push_back("--no-pci");

@@ -38,6 +38,11 @@ Tick age(Tick last_seen, Tick now) noexcept { return static_cast<Tick>(now - las
 
 }  // namespace
 
+std::size_t FlowTable::memory(Size size) noexcept {
+  return kHeaderBytes + buckets_for(size.capacity, 4) * sizeof(Bucket) +
+         buckets_for(size.wide_capacity, 8) * sizeof(WideBucket) + size.wide_capacity * sizeof(WideRecord);
+}
+
 lb::Result<FlowTable> FlowTable::create(Size size, lb::HashKey key) {
   FlowTable t;
   t.key_ = key;
@@ -49,8 +54,7 @@ lb::Result<FlowTable> FlowTable::create(Size size, lb::HashKey key) {
 
   const std::size_t bucket_bytes = t.buckets_ * sizeof(Bucket);
   const std::size_t wide_bucket_bytes = t.wide_buckets_ * sizeof(WideBucket);
-  auto memory = Mapping::create(kHeaderBytes + bucket_bytes + wide_bucket_bytes + t.wide_records_ * sizeof(WideRecord),
-                                "the flow table");
+  auto memory = Mapping::create(FlowTable::memory(size), "the flow table");
   if (!memory) return std::unexpected(memory.error());
   auto counts = Mapping::create((sizeof(VipCount) << lb::kVipIdBits) + (sizeof(std::uint32_t) << lb::kEndpointIdBits),
                                 "the flow counts");

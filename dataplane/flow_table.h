@@ -90,6 +90,8 @@ class FlowTable {
     std::uint32_t wide_capacity = 0;
   };
   static constexpr std::size_t kMaxBurst = 64;
+  /// Bytes that the records take once all are in use; pages come on touch.
+  [[nodiscard]] static std::size_t memory(Size size) noexcept;
 
   /// `key` must be random and secret (lb/hash.h, the table key).
   [[nodiscard]] static lb::Result<FlowTable> create(Size size, lb::HashKey key);
