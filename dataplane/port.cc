@@ -1,9 +1,12 @@
 #include "dataplane/port.h"
 
+#include <linux/capability.h>
 #include <net/if.h>
 #include <rte_dev.h>
+#include <rte_devargs.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,14 +47,48 @@ lb::Result<void> check_device(const std::string& name, const std::string& device
   return {};
 }
 
-// Drivers say EINVAL or nothing at all where it is a permission that they lack.
-const char* permission_hint(int error) {
-  return error == -EPERM || error == -EACCES || geteuid() != 0
-             ? "; run weir as root or with CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK"
-             : "";
+bool is_pci(const std::string& device) { return !device.starts_with("net_") && !device.starts_with("eth_"); }
+
+// What sockets, XDP programs, tap devices and NICs need. A container's root may lack some.
+bool has_permissions() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2]{};
+  if (syscall(SYS_capget, &header, data) != 0) return geteuid() == 0;
+  const auto has = [&](unsigned c) { return (data[c / 32].effective >> (c % 32) & 1) != 0; };
+  return has(CAP_NET_RAW) && has(CAP_NET_ADMIN) && has(CAP_IPC_LOCK) && (has(CAP_BPF) || has(CAP_SYS_ADMIN));
 }
 
-bool is_pci(const std::string& device) { return !device.starts_with("net_") && !device.starts_with("eth_"); }
+bool needs_permissions(const std::string& device) {
+  return is_pci(device) || device.starts_with("net_tap") || !option_of(device, "iface").empty();
+}
+
+// Drivers say EINVAL or nothing at all where it is a permission that they lack.
+const char* permission_hint(const std::string& device) {
+  if (!needs_permissions(device) || has_permissions()) return "";
+  return geteuid() == 0
+             ? "; root lacks capabilities here: give its container CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK"
+             : "; run weir as root or with CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK";
+}
+
+// Why a device did not open. Of drivers' -1, which reads as EPERM, nothing is made where no permission is missing:
+// most return it for anything.
+std::string open_failure(const std::string& device, int error) {
+  const std::string hint = permission_hint(device);
+  if (!hint.empty() || is_pci(device)) return std::string(": ") + rte_strerror(-error) + hint;
+  return (error == -EPERM ? "" : std::string(": ") + rte_strerror(-error)) + "; are its arguments right?";
+}
+
+// vdevs are called by their driver's name and a number.
+lb::Result<void> check_driver(const std::string& name, const std::string& device) {
+  if (is_pci(device)) return {};
+  rte_devargs found{};
+  const bool is_known = rte_devargs_parse(&found, device.c_str()) == 0;
+  rte_devargs_reset(&found);
+  if (is_known) return {};
+  const std::string driver = device.substr(0, device.find_last_not_of("0123456789") + 1);
+  return lb::fail("port " + name + ": no DPDK driver is called " + driver +
+                  "; net_af_xdp and net_af_packet are, and a number follows: net_af_xdp0,iface=eth1");
+}
 
 // DPDK names PCI devices with their domain: "03:00.0" is "0000:03:00.0".
 std::string full_name(const std::string& device) {
@@ -82,13 +119,14 @@ lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
   port.name_ = options.name;
   const auto comma = options.device.find(',');
   const std::string device = full_name(options.device.substr(0, comma));
+  if (auto ok = check_driver(options.name, device); !ok) return std::unexpected(ok.error());
   const std::string arguments = comma == std::string::npos ? "" : options.device.substr(comma + 1);
   const int error = is_pci(device) ? rte_dev_probe((device + (arguments.empty() ? "" : "," + arguments)).c_str())
                                    : rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str());
   if (error < 0 && error != -EEXIST) {  // a PCI device may be there from EAL's start
 
     return lb::fail(with_log("port " + options.name + ": device " + options.device +
-                             " does not open: " + rte_strerror(-error) + permission_hint(error)));
+                             " does not open" + open_failure(options.device, error)));
   }
   if (rte_eth_dev_get_port_by_name(device.c_str(), &port.id_) != 0) {
     return lb::fail(with_log("port " + options.name + ": no such device: " + options.device +
@@ -101,7 +139,7 @@ lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
 lb::Result<void> Port::configure(const Options& options, rte_mempool* pool) {
   const auto refuse = [&](const std::string& what, int error) {
     return lb::fail(with_log("port " + name_ + " (" + options.device + "): " + what + ": " + rte_strerror(-error) +
-                             permission_hint(error)));
+                             permission_hint(options.device)));
   };
   rte_eth_dev_info info;
   if (const int error = rte_eth_dev_info_get(id_, &info); error < 0) return refuse("no device information", error);

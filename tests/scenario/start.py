@@ -32,7 +32,8 @@ def failures(report):
                          why=f"exit {done.returncode}, not {code} with a word of {named!r}: {said.strip()[-600:]}")
 
         refused("no such network device", ENVIRONMENT, "nosuch", yaml.replace("iface=vw0", "iface=nosuch"))
-        refused("no such driver", ENVIRONMENT, "net_nosuch", on_null.replace("net_null0", "net_nosuch0"))
+        refused("no such driver", ENVIRONMENT, "no DPDK driver is called net_nosuch",
+                on_null.replace("net_null0", "net_nosuch0"))
         refused("a bad file", REFUSED, r"other\.yaml:\d+:\d+: ", yaml.replace("workers: 1", "workers: many"))
         refused("a socket in a directory that is not there", ENVIRONMENT, "/nonexistent/weir.sock", on_null,
                 socket="/nonexistent/weir.sock")
