@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "control/endpoint.h"
+#include "control/filters.h"
 #include "control/json_text.h"
 #include "control/version.h"
 
@@ -50,6 +51,7 @@ lb::Result<TraceRequest> trace_request(const Query& query) {
   r.source = *source;
   r.destination = *destination;
   r.mid_stream = text("mid_stream") == "1";
+  if (r.mid_stream && r.protocol != lb::Protocol::kTcp) return lb::fail("mid_stream is about tcp; leave it out for udp");
   r.interface = text("interface");
   return r;
 }
@@ -79,6 +81,7 @@ std::optional<dataplane::Flow> flow_for(const TraceRequest& r, const lb::Snapsho
 }  // namespace
 
 void Api::handle(const Request& request, const Responder& respond) {
+  if (const auto ok = check_query(request.path, request.query); !ok) return respond(refusal(400, ok.error().message));
   if (request.path == "/v1/reload") {
     if (request.method != "POST") return respond(refusal(405, "a reload is asked for by POST"));
     return reload(respond);

@@ -6,7 +6,7 @@
 #include <boost/json/array.hpp>
 #include <string>
 
-#include "control/endpoint.h"
+#include "control/filters.h"
 
 namespace weir::control {
 
@@ -91,22 +91,9 @@ json::object backend_row(const Running& r, const config::Service& s, const confi
   return row;
 }
 
-// "10.0.0.5:8080", "[fd00::5]:8080", or the address alone for every port.
-struct BackendFilter {
-  lb::Address address;
-  std::optional<std::uint16_t> port;
-  [[nodiscard]] bool matches(const config::Backend& b) const {
-    return b.address == address && (!port || b.port == 0 || b.port == *port);
-  }
-};
-
-lb::Result<std::optional<BackendFilter>> backend_filter(const Query& filters) {
+std::optional<BackendFilter> backend_filter(const Query& filters) {
   const auto it = filters.find("backend");
-  if (it == filters.end()) return std::nullopt;
-  if (const auto endpoint = parse_endpoint(it->second)) return BackendFilter{endpoint->address, endpoint->port};
-  if (const auto address = lb::parse_address(it->second)) return BackendFilter{*address, {}};
-  return lb::fail(fmt::format("backend \"{}\" is no address; write 10.0.0.5:8080, [fd00::5]:8080 or 10.0.0.5",
-                              it->second));
+  return it == filters.end() ? std::nullopt : parse_backend_filter(it->second);
 }
 
 lb::Result<const config::Service*> service_filter(const Running& r, const Query& filters) {
@@ -132,14 +119,13 @@ lb::Result<json::object> backends_view(const Running& r, const Query& filters) {
   const auto only = service_filter(r, filters);
   if (!only) return std::unexpected(only.error());
   const auto backend = backend_filter(filters);
-  if (!backend) return std::unexpected(backend.error());
   json::array rows;
   for (const config::Service& s : r.model().services) {
     if (*only != nullptr && *only != &s) continue;
     for (const config::Backend& b : s.backends)
-      if (!*backend || (*backend)->matches(b)) rows.push_back(backend_row(r, s, b));
+      if (!backend || backend->matches(b)) rows.push_back(backend_row(r, s, b));
   }
-  if (*backend && rows.empty())
+  if (backend && rows.empty())
     return lb::fail(fmt::format("there is no backend {}; `weir show backends` lists them", filters.at("backend")));
   return list_of(r, "backends", std::move(rows));
 }
@@ -241,28 +227,24 @@ json::object drops_view(const Running& r) {
 
 lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& filters) {
   dataplane::FlowFilter filter;
-  if (const auto it = filters.find("client"); it != filters.end()) {
-    filter.client = lb::parse_address(it->second);
-    if (!filter.client) return lb::fail(fmt::format("client \"{}\" is no address; write 192.0.2.7", it->second));
-  }
-  if (const auto it = filters.find("protocol"); it != filters.end()) {
-    if (it->second != "tcp" && it->second != "udp")
-      return lb::fail(fmt::format("protocol \"{}\" is neither tcp nor udp", it->second));
-    filter.is_udp = it->second == "udp";
-  }
+  if (const auto it = filters.find("client"); it != filters.end()) filter.client = lb::parse_address(it->second);
+  if (const auto it = filters.find("protocol"); it != filters.end()) filter.is_udp = it->second == "udp";
   const auto service = service_filter(r, filters);
   if (!service) return std::unexpected(service.error());
-  if (*service != nullptr) {
-    filter.vips.emplace(r.compiled->snapshot->vips.size());
+  // Records of a VIP that went with the last reload are on their way out: no flows, neither listed nor counted.
+  const auto& vips = r.compiled->snapshot->vips;
+  filter.vips.emplace(vips.size());
+  if (*service == nullptr) {
+    for (std::size_t i = 0; i < vips.size(); ++i) (*filter.vips)[i] = vips[i].is_live();
+  } else {
     for (const config::Vip& v : (*service)->vips) (*filter.vips)[lb::index(id_of(r, **service, v))] = true;
   }
   const auto backend = backend_filter(filters);
-  if (!backend) return std::unexpected(backend.error());
-  if (*backend) {
+  if (backend) {
     filter.endpoints.emplace();
     for (const auto& [key, id] : r.compiled->contents.endpoints) {
       const config::Backend as_backend{.address = key.address, .port = key.port.host(), .where = {}};
-      if ((*backend)->matches(as_backend)) filter.endpoints->push_back(id);
+      if (backend->matches(as_backend)) filter.endpoints->push_back(id);
     }
     if (filter.endpoints->empty())
       return lb::fail(fmt::format("there is no backend {}; `weir show backends` lists them", filters.at("backend")));
@@ -279,10 +261,13 @@ json::object flows_view(const Running& r, const std::vector<std::unique_ptr<data
   for (std::size_t w = 0; w < requests.size(); ++w) {
     total += requests[w]->matched;
     for (const auto& [flow, expires_s] : requests[w]->rows) {
-      if (rows.size() == limit) break;
-      // A VIP that went with the last reload: its records are on their way out.
-      if (lb::index(flow.vip) >= s.vips.size() || !s.vips[lb::index(flow.vip)].is_live()) continue;
-      if (lb::index(flow.endpoint) >= s.endpoints.size()) continue;
+      // Of a generation that came or went while the workers were asked.
+      const bool has_vip = lb::index(flow.vip) < s.vips.size() && s.vips[lb::index(flow.vip)].is_live();
+      if (!has_vip || lb::index(flow.endpoint) >= s.endpoints.size()) {
+        --total;
+        continue;
+      }
+      if (rows.size() == limit) continue;
       const lb::VipEntry& vip = s.vips[lb::index(flow.vip)];
       const lb::EndpointEntry& endpoint = s.endpoints[lb::index(flow.endpoint)];
       const std::uint16_t endpoint_port = endpoint.port != be16{} ? endpoint.port.host() : flow.port;

@@ -29,7 +29,8 @@ struct Running {
   [[nodiscard]] const config::Model& model() const noexcept { return loaded->model; }
 };
 
-// With the list's name and the generation, ready to be sent. An unknown name in a filter is an error (404).
+// With the list's name and the generation, ready to be sent. Filters have passed check_query(); a name in them that
+// does not exist is an error (404).
 [[nodiscard]] lb::Result<boost::json::object> services_view(const Running& r, const Query& filters);
 [[nodiscard]] lb::Result<boost::json::object> backends_view(const Running& r, const Query& filters);
 [[nodiscard]] boost::json::object ports_view(const Running& r);
