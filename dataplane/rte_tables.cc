@@ -4,6 +4,7 @@
 #include <rte_hash_crc.h>
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 namespace weir::dataplane {
@@ -14,6 +15,14 @@ namespace {
 // share most of them; a quarter of the worst case, and never few.
 std::uint32_t tbl8_groups(std::uint32_t routes) { return std::clamp(routes, 2048u, 65'536u); }
 std::uint32_t tbl8_groups6(std::uint32_t routes) { return std::clamp(routes * 3, 8192u, 262'144u); }
+
+// CRC, for keys are the operator's, not an attacker's. rte_hash_crc() reads words of 8 bytes where the key lies, and an
+// Address lies anywhere.
+std::uint32_t hash_key(const void* key, std::uint32_t length, std::uint32_t seed) {
+  alignas(8) std::uint8_t aligned[sizeof(lb::ServiceKey)];
+  std::memcpy(aligned, key, length);
+  return rte_hash_crc(aligned, length, seed);
+}
 
 std::string unique_name(const char* what) {
   static std::uint32_t count = 0;  // rte_ tables have names; start-up only
@@ -68,7 +77,7 @@ lb::Result<RteTables::Hash> RteTables::create_hash(const char* what, std::uint32
   p.name = name.c_str();
   p.entries = entries;
   p.key_len = key_bytes;
-  p.hash_func = rte_hash_crc;  // keys are the operator's, not an attacker's
+  p.hash_func = hash_key;
   p.socket_id = socket;
   p.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE;
   Hash h;
