@@ -109,7 +109,8 @@ class RingPort {
 [[nodiscard]] inline rte_mbuf* to_mbuf(const Bytes& frame) {
   rte_mbuf* m = rte_pktmbuf_alloc(EalEnvironment::pool());
   if (m == nullptr) throw std::runtime_error("no mbuf left: something leaks");
-  std::memcpy(rte_pktmbuf_append(m, static_cast<std::uint16_t>(frame.size())), frame.data(), frame.size());
+  void* to = rte_pktmbuf_append(m, static_cast<std::uint16_t>(frame.size()));
+  if (!frame.empty()) std::memcpy(to, frame.data(), frame.size());
   return m;
 }
 
