@@ -62,6 +62,32 @@ TEST_F(RtePath, DropsWhatAFullPortDoesNotTake) {
   EXPECT_TRUE(conserves(rig.counters()));
 }
 
+// Some drivers chain mbufs whatever the port was told.
+TEST_F(RtePath, SendsNothingOfASecondSegment) {
+  RingPort port(64);
+  const Group& lab = groups().front();
+  const Compiled& c = compiled(lab);
+  WorkerState state(c);
+  dataplane::MbufIo io({port.queue()}, state.counters);
+  dataplane::PacketPath path(EalEnvironment::tables(c), io, state.flows, state.counters, c.next_hops());
+  const auto process = [&](const Bytes& first, const Bytes& second) {
+    rte_mbuf* m = to_mbuf(first);
+    if (rte_pktmbuf_chain(m, to_mbuf(second)) != 0) throw std::runtime_error("cannot chain");
+    path.process({&m, 1}, lb::PortIndex{}, c.snapshot(), {kSecond});
+    io.flush();
+    return port.take();  // sees to it that what leaves has one segment
+  };
+  // The second segment holds a trailer only, and is cut off with it.
+  const Talk t = web();
+  expect_frames({t.asked_on(kSyn).bytes()}, process(t.asked(kSyn).bytes(), Bytes(1000, 0xee)));
+  // It holds part of the packet: refused, like any frame that is shorter than its packet.
+  const Bytes whole = web().asked(kAck, "split in two").bytes();
+  const auto middle = whole.begin() + 60;
+  expect_frames({}, process({whole.begin(), middle}, {middle, whole.end()}));
+  EXPECT_EQ(state.counters.dropped(lb::DropReason::kIpTotlen), 1u);
+  EXPECT_TRUE(conserves(state.counters));
+}
+
 TEST_F(RtePath, RefusesToWriteInFrontOfAnMbufWithoutHeadroom) {
   RingPort port(64);
   const Group& lab = groups().front();
