@@ -122,7 +122,8 @@ TEST(Tables, RoutesThatFindNoRoomAreTakenBack) {
   auto rte = WorkerState::value(
       dataplane::RteTables::create({.vips = 64, .endpoints = 64, .addresses = 64, .routes = 20'000}, SOCKET_ID_ANY));
   lb::TableContents small, large;
-  small.routes = {{*lb::parse_prefix("0.0.0.0/0"), lb::NextHopId(1)}, {*lb::parse_prefix("10.0.0.0/30"), lb::NextHopId(2)}};
+  small.routes = {{*lb::parse_prefix("0.0.0.0/0"), lb::NextHopId(1)},
+                  {*lb::parse_prefix("10.0.0.0/30"), lb::NextHopId(2)}};
   ASSERT_TRUE(rte.add(lb::difference({}, small)));
   // Each host in a /64 of its own takes many groups of entries; these are far too many.
   large.routes = {{*lb::parse_prefix("0.0.0.0/0"), lb::NextHopId(3)}};
@@ -133,7 +134,8 @@ TEST(Tables, RoutesThatFindNoRoomAreTakenBack) {
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("no room for the route"), std::string::npos) << refused.error().message;
   for (const char* address : {"10.0.0.1", "192.0.2.1", "2001:0:100::1", "2001:1::1"})
-    EXPECT_EQ(rte.find_route(*lb::parse_address(address)), lb::PlainTables(small).find_route(*lb::parse_address(address)))
+    EXPECT_EQ(rte.find_route(*lb::parse_address(address)),
+              lb::PlainTables(small).find_route(*lb::parse_address(address)))
         << address;
 }
 
