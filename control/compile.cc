@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "config/prefix_map.h"
 #include "lb/maglev.h"
 
 namespace weir::control {
@@ -87,8 +88,8 @@ struct Compiler::Build {
   std::unordered_map<std::uint32_t, unsigned> vips_of_endpoint;
   std::unordered_map<Address, AddressEntry> address_entries;
   std::unordered_map<NextHopKey, lb::MacAddress> neighbors;
-  std::unordered_map<Address, NextHopKey> hosts;      // neighbours, as the routes to themselves that they are
   std::vector<std::pair<Prefix, NextHopKey>> routes;  // connected and static, longest first
+  config::PrefixMap<NextHopKey> ways;                 // they and the neighbours, as the LPM will answer
   std::map<std::pair<std::string, Family>, CachedSet> sets;
   std::unordered_set<std::uint32_t> left;  // becomes left_
 };
@@ -198,9 +199,9 @@ lb::Result<void> Compiler::add_routes(Build& b) {
     return std::pair(x.first.length, x_static) > std::pair(y.first.length, y_static);
   });
 
-  std::unordered_map<Address, std::unordered_set<std::uint8_t>> seen;
+  b.out.contents.routes.reserve(b.routes.size() + b.neighbors.size());
   const auto add = [&](const Prefix& prefix, const NextHopKey& key) -> lb::Result<void> {
-    if (!seen[prefix.address].insert(prefix.length).second) return {};
+    if (!b.ways.add(prefix, key).second) return {};  // the first of equals stays
     const auto id = next_hop(b, key);
     if (!id) return std::unexpected(id.error());
     b.out.contents.routes.emplace_back(prefix, *id);
@@ -209,8 +210,6 @@ lb::Result<void> Compiler::add_routes(Build& b) {
   for (const auto& [prefix, key] : b.routes)
     if (auto done = add(prefix, key); !done) return done;
   // A neighbour is a host route through itself. Link-local ones are only ever next hops.
-  for (const auto& [key, mac] : b.neighbors)
-    if (!key.address.is_link_local_v6()) b.hosts.emplace(key.address, key);
   for (const auto& [key, mac] : b.neighbors)
     if (!key.address.is_link_local_v6())
       if (auto done = add({key.address, host_length(key.address)}, key); !done) return done;
@@ -224,15 +223,11 @@ lb::Result<NextHopId> Compiler::next_hop(Build& b, const NextHopKey& key) {
   return NextHopId(*id);
 }
 
+// As the LPM answers: a host route someone wrote, a neighbour, then the longest prefix.
 lb::Result<NextHopId> Compiler::next_hop_towards(Build& b, const Address& destination) {
-  // As the LPM answers: a host route someone wrote, a neighbour, then the longest prefix.
-  for (const auto& [prefix, key] : b.routes) {
-    if (prefix.length < host_length(destination))
-      if (const auto host = b.hosts.find(destination); host != b.hosts.end()) return next_hop(b, host->second);
-    if (!prefix.contains(destination)) continue;
-    return next_hop(b, key.address.is_unspecified() ? NextHopKey{key.interface, destination} : key);
-  }
-  return NextHopId::kNone;
+  const NextHopKey* key = b.ways.find(destination);
+  if (key == nullptr) return NextHopId::kNone;
+  return next_hop(b, key->address.is_unspecified() ? NextHopKey{key->interface, destination} : *key);
 }
 
 // ---- services ----
