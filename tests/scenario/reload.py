@@ -22,7 +22,7 @@ def fifty_under_wrk(report):
 
         generation = weir.show("services")["generation"]
         with load.KeepAlive(client, site.VIP4, 80, 30) as held4, load.KeepAlive(client, site.VIP6, 80, 30) as held6:
-            wrk = load.Wrk(lab, f"http://{site.VIP4}/", 15)
+            wrk = load.Wrk(lab, site.VIP4, 80, 15)
             single = load.Requests(client, site.VIP4, 80)  # a connection each, all the while
             took, refused = [], []
             for number in range(RELOADS):

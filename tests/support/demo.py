@@ -133,7 +133,7 @@ class Demo:
     def add_backend(self, weir):
         self.step(f"wrk for {WRK_SECONDS} s, and 20 keep-alive connections; meanwhile {self.newcomer.name} joins:")
         with load.KeepAlive(self.client, site.VIP4, 80, 20) as held:
-            wrk = load.Wrk(self.lab, f"http://{site.VIP4}/", WRK_SECONDS)
+            wrk = load.Wrk(self.lab, site.VIP4, 80, WRK_SECONDS)
             time.sleep(WRK_SECONDS / 2)
             before = weir.yaml()
             self.members.append((self.newcomer, 2))
@@ -174,7 +174,7 @@ def hint(lab, weir):
     net.say(f"""
 The lab stands. Try:
   {client} curl http://{site.VIP4}/ http://[{site.VIP6}]/
-  {client} wrk -t 1 -c 32 -d 10s http://{site.VIP4}/
+  {client} wrk -t 1 -c 32 -d 10s http://{site.VIP4}:80/
   {command} show backends {sock}
   {command} show flows {sock}
   {command} trace tcp 198.51.100.2:40000 {site.VIP4}:80 {sock}

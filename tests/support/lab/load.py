@@ -271,7 +271,9 @@ end
 class Wrk:
     """wrk in the background; `result()` waits and returns its counts, with `failed` as their sum."""
 
-    def __init__(self, site, url, seconds, connections=32):
+    def __init__(self, site, address, port, seconds, connections=32):
+        # The port is always written: without one wrk looks up "http" in /etc/services, which a bare machine has not.
+        url = f"http://{host(address)}:{port}/"
         script = site.write("wrk.lua", _WRK_REPORT)
         argv = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "-s", script, url]
         self._process = subprocess.Popen(site.namespace("client").exec_argv(*argv), stdin=subprocess.DEVNULL,
