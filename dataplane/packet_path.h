@@ -387,6 +387,8 @@ class PacketPath {
     const lb::EndpointEntry& e = *endpoint(w.endpoint_id);
     const lb::VipEntry* v = vip(e.sole_vip);
     if (v == nullptr || (is_syn(p) && !is_syn_ack(p))) return drop(w, lb::DropReason::kNoFlow);
+    // Only from where the endpoint is: nobody else's word opens a flow in its name.
+    if (next_hops_.get(e.next_hop).interface() != w.in_id) return drop(w, lb::DropReason::kNoFlow);
     // The same packet could be of the endpoint that takes any port on this address, and of its VIP.
     if (endpoint(e.any_port_sibling) != nullptr) return drop(w, lb::DropReason::kNoFlow);
     // Which of many VIP ports a fixed endpoint port stands for, nobody can tell.

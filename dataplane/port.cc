@@ -124,7 +124,6 @@ lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
   const int error = is_pci(device) ? rte_dev_probe((device + (arguments.empty() ? "" : "," + arguments)).c_str())
                                    : rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str());
   if (error < 0 && error != -EEXIST) {  // a PCI device may be there from EAL's start
-
     return lb::fail(with_log("port " + options.name + ": device " + options.device +
                              " does not open" + open_failure(options.device, error)));
   }

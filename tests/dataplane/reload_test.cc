@@ -285,6 +285,14 @@ TEST_F(Reload, AReplyThatCouldBeOfEitherOfTwoVipsIsNotAdopted) {
   expect_sent(t.told(kAck, "now it is clear"), t.told_on(kAck, "now it is clear"));
 }
 
+TEST_F(Reload, OnlyWhatComesFromWhereTheEndpointIsIsAdopted) {
+  load(service("web", kWebService, "tcp", backend(5)));
+  const Talk t{.client_port = 4000};
+  // The server's address, but from the clients' side.
+  expect_dropped(from_client().ipv4("10.0.0.5", t.client).tcp(8080, t.client_port, kAck), DropReason::kNoFlow);
+  expect_sent(t.told(kAck, "from the servers"), t.told_on(kAck, "from the servers"));
+}
+
 TEST_F(Reload, AForgedSynCutsNoConfirmedFlowOfARemovedBackend) {
   load(service("web", kWebService, "tcp", backend(5) + backend(6)));
   const std::vector<Talk> talks = open_many(50);
