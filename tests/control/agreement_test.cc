@@ -10,8 +10,12 @@
 
 #include "config/load.h"
 #include "control/compile.h"
+#include "control/probe_packet.h"
 #include "lb/backend_set.h"
 #include "lb/hash.h"
+#include "tests/control/running_weir.h"
+#include "tests/control/temporary_directory.h"
+#include "tests/support/pcap_file.h"
 
 namespace weir::control {
 namespace {
@@ -149,6 +153,54 @@ TEST(Agreement, AnotherKeyChoosesOtherwise) {
   int differ = 0;
   for_random_flows([&](auto... flow) { differ += one.choose(flow...) != other.choose(flow...); });
   EXPECT_GT(differ, kFlows / 2);
+}
+
+// ---- real processes: what one forwards, the next one and one with another order of lines forward alike ----
+
+std::string with_devices(std::string text, const std::string& in, const std::string& out) {
+  const std::string device = "net_null0";
+  text.replace(text.find(device), device.size(), "\"net_pcap0,rx_pcap=" + in + ",tx_pcap=" + out + "\"");
+  std::string neighbors = "neighbors:\n";
+  for (int i = 11; i <= 17; ++i)
+    for (const std::string& address : {"198.51.100." + std::to_string(i), "\"2001:db8:1::" + std::to_string(i) + "\""})
+      neighbors += "  - {address: " + address + ", mac: \"02:00:00:00:01:" + std::to_string(i) + "\"}\n";
+  text.insert(text.find("services:\n"), neighbors);
+  return text;
+}
+
+std::vector<std::vector<std::uint8_t>> forwarded_by_a_process(const std::string& text,
+                                                              const testing::TemporaryDirectory& directory) {
+  const std::string out = directory.file("out.pcap");
+  {
+    testing::RunningWeir weir(with_devices(text, directory.file("in.pcap"), out), "{mbufs: 8192, huge_pages: never}");
+    EXPECT_TRUE(testing::RunningWeir::wait_for([&] {
+      const auto drops = weir.get("/v1/drops");
+      return drops.is_object() && drops.at("received") == kFlows && drops.at("difference") == 0;
+    })) << weir.log();
+    weir.signal(SIGTERM);
+    EXPECT_TRUE(testing::RunningWeir::wait_for([&] { return weir.exit_code() == 0; }));
+  }
+  std::vector<std::vector<std::uint8_t>> frames;
+  const auto sent = test::read_pcap(out);
+  if (!sent) throw std::runtime_error(sent.error().message);
+  for (const auto& packet : *sent) frames.push_back(packet.bytes);
+  return frames;
+}
+
+TEST(Agreement, ProcessesForwardEveryFlowAlikeAlsoAfterARestartAndInAnotherOrder) {
+  const testing::TemporaryDirectory directory;
+  std::vector<std::vector<std::uint8_t>> frames;
+  for_random_flows([&](lb::Protocol protocol, const lb::Address& client, std::uint16_t client_port,
+                       const lb::Address& vip, std::uint16_t vip_port) {
+    frames.push_back(probe_packet(
+        {.file = {}, .protocol = protocol, .source = {client, client_port}, .destination = {vip, vip_port}},
+        lb::MacAddress{{0x02, 0, 0, 0, 0, 0x01}}, 0));
+  });
+  ASSERT_TRUE(test::write_pcap(directory.file("in.pcap"), frames));
+  const auto first = forwarded_by_a_process(in_order(), directory);
+  EXPECT_EQ(first.size(), frames.size());
+  EXPECT_TRUE(forwarded_by_a_process(in_order(), directory) == first) << "after a restart";
+  EXPECT_TRUE(forwarded_by_a_process(in_another_order(), directory) == first) << "with the lines in another order";
 }
 
 }  // namespace
