@@ -49,26 +49,26 @@ struct Timeouts {
 };
 
 struct Conntrack {
-  std::uint32_t capacity = 1'000'000;      // IPv4 flows, in all, split over workers
-  std::uint32_t wide_capacity = 250'000;   // IPv6 flows and what finds no room among the others
+  std::uint32_t capacity = 1'000'000;     // IPv4 flows, in all, split over workers
+  std::uint32_t wide_capacity = 250'000;  // IPv6 flows and what finds no room among the others
   Timeouts timeouts;
   constexpr bool operator==(const Conntrack&) const noexcept = default;
 };
 
 struct Port {
   std::string name;
-  std::string device;                    // PCI address or DPDK vdev string ("net_af_xdp0,iface=eth1")
-  std::optional<std::uint16_t> queues;   // default: one per worker
+  std::string device;                   // PCI address or DPDK vdev string ("net_af_xdp0,iface=eth1")
+  std::optional<std::uint16_t> queues;  // default: one per worker
   Where where;
 };
 
 struct Interface {
   std::string name;
-  std::string port;                         // a Port's name
-  std::uint16_t vlan = 0;                   // 0: untagged; 1 to 4094
-  std::vector<lb::Prefix> addresses;        // own address with its subnet's length
-  std::optional<lb::MacAddress> mac;        // default: the device's own
-  std::uint16_t mtu = 1500;                 // 68 to 9,000; at least 1,280 with an IPv6 address
+  std::string port;                   // a Port's name
+  std::uint16_t vlan = 0;             // 0: untagged; 1 to 4094
+  std::vector<lb::Prefix> addresses;  // own address with its subnet's length
+  std::optional<lb::MacAddress> mac;  // default: the device's own
+  std::uint16_t mtu = 1500;           // 68 to 9,000; at least 1,280 with an IPv6 address
   Where where;
 };
 
@@ -80,16 +80,16 @@ struct Announce {
 };
 
 struct Route {
-  lb::Prefix to;           // host bits clear
-  lb::Address via;         // same family
-  std::string interface;   // filled in by the check when the file leaves it out
+  lb::Prefix to;          // host bits clear
+  lb::Address via;        // same family
+  std::string interface;  // filled in by the check when the file leaves it out
   Where where;
 };
 
 struct Neighbor {
   lb::Address address;
   lb::MacAddress mac;
-  std::string interface;   // filled in by the check when the file leaves it out
+  std::string interface;  // filled in by the check when the file leaves it out
   Where where;
 };
 
@@ -110,8 +110,8 @@ struct Vip {
 
 struct Backend {
   lb::Address address;
-  std::uint16_t port = 0;     // 0: as it arrived
-  std::uint16_t weight = 1;   // 0: draining
+  std::uint16_t port = 0;    // 0: as it arrived
+  std::uint16_t weight = 1;  // 0: draining
   Where where;
 };
 
@@ -128,12 +128,12 @@ struct Service {
 };
 
 struct Model {
-  std::string file;                       // as given, for messages
-  std::uint16_t workers = 1;              // number of workers
-  std::vector<unsigned> worker_cores;     // given as a list of cores; empty: Weir picks
+  std::string file;                    // as given, for messages
+  std::uint16_t workers = 1;           // number of workers
+  std::vector<unsigned> worker_cores;  // given as a list of cores; empty: Weir picks
   Memory memory;
   Control control;
-  std::optional<lb::HashKey> hash_key;    // none: the public default, with a warning
+  std::optional<lb::HashKey> hash_key;  // none: the public default, with a warning
   Conntrack conntrack;
   std::vector<Port> ports;
   std::vector<Interface> interfaces;

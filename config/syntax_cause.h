@@ -14,7 +14,8 @@ struct SyntaxCause {
 };
 
 /// Looks for the likely cause of an error that the parser noticed at `noticed`: on a line above it, or a tab in its own
-/// line's indentation; none if the error's own place is the best there is. Reads YAML by its looks only: good enough to point, not to judge.
+/// line's indentation; none if the error's own place is the best there is. Reads YAML by its looks only: good enough to
+/// point, not to judge.
 [[nodiscard]] std::optional<SyntaxCause> find_syntax_cause(std::string_view text, std::size_t noticed);
 
 /// The place of the quote that closes the one at `open`, past \" or ''; none if the text ends first.

@@ -24,7 +24,9 @@ namespace json = boost::json;
 constexpr std::size_t kListedFlows = 1000;
 constexpr std::chrono::milliseconds kPollWorkers{1};
 
-Response ok(const json::object& body) { return {.status = 200, .body = json::serialize(body)}; }
+Response ok(const json::object& body) {
+  return {.status = 200, .body = json::serialize(body)};
+}
 Response refusal(unsigned status, std::string_view sentence) {
   return {.status = status, .body = error_json(sentence)};
 }
@@ -51,7 +53,8 @@ lb::Result<TraceRequest> trace_request(const Query& query) {
   r.source = *source;
   r.destination = *destination;
   r.mid_stream = text("mid_stream") == "1";
-  if (r.mid_stream && r.protocol != lb::Protocol::kTcp) return lb::fail("mid_stream is about tcp; leave it out for udp");
+  if (r.mid_stream && r.protocol != lb::Protocol::kTcp)
+    return lb::fail("mid_stream is about tcp; leave it out for udp");
   r.interface = text("interface");
   return r;
 }
@@ -133,7 +136,8 @@ void Api::reload(const Responder& respond) {
     for (const std::string& m : outcome.messages) messages.emplace_back(m);
     if (outcome.is_refused)
       return respond({.status = 422, .body = json::serialize(json::object{{"errors", std::move(messages)}})});
-    respond(ok({{"generation", outcome.generation}, {"changed", outcome.is_changed}, {"warnings", std::move(messages)}}));
+    respond(
+        ok({{"generation", outcome.generation}, {"changed", outcome.is_changed}, {"warnings", std::move(messages)}}));
   });
 }
 

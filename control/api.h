@@ -44,8 +44,7 @@ class Api {
   void reload(const Responder& respond);
   void list_flows(const Request& request, const Responder& respond);
   void trace(const Request& request, const Responder& respond);
-  void ask_workers(const dataplane::FlowFilter& filter,
-                   const std::optional<std::pair<lb::Address, lb::be16>>& socket,
+  void ask_workers(const dataplane::FlowFilter& filter, const std::optional<std::pair<lb::Address, lb::be16>>& socket,
                    std::function<void(const std::shared_ptr<FlowRequests>&)> then);
   void poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_t posted,
                     const std::function<void(const std::shared_ptr<FlowRequests>&)>& then);

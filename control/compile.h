@@ -67,7 +67,7 @@ namespace weir::control {
 struct Compiled {
   std::shared_ptr<const lb::Snapshot> snapshot;
   lb::TableContents contents;
-  lb::TableChanges changes;  // from the generation before to these contents
+  lb::TableChanges changes;                                          // from the generation before to these contents
   std::vector<std::pair<lb::NextHopId, lb::NextHopWord>> next_hops;  // every word, unresolved ones too
   std::unordered_map<VipKey, lb::VipId> vip_ids;                     // of the model's VIPs, for those who show them
 };

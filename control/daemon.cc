@@ -77,8 +77,7 @@ int run_daemon(const RunOptions& options) {
     return kExitRefused;
   }
   if (options.socket) loaded->model.control.socket = *options.socket;
-  for (const config::Diagnostic& w : loaded->warnings)
-    spdlog::warn("{}", config::format(options.config_file, w));
+  for (const config::Diagnostic& w : loaded->warnings) spdlog::warn("{}", config::format(options.config_file, w));
 
   // From here on signals wait until the loop runs, so that a Ctrl-C during the start also ends in order.
   boost::asio::io_context io;
@@ -106,9 +105,8 @@ int run_daemon(const RunOptions& options) {
   Reloader reloader(io, **data_plane, publisher, std::move(compiler),
                     std::make_shared<const config::Loaded>(std::move(*loaded)), options.socket.has_value());
   Api api(io, **data_plane, publisher, reloader);
-  auto server = HttpServer::listen(io, socket, [&](const Request& request, const Responder& respond) {
-    api.handle(request, respond);
-  });
+  auto server = HttpServer::listen(
+      io, socket, [&](const Request& request, const Responder& respond) { api.handle(request, respond); });
   if (!server) return stop_with(kExitEnvironment, server.error().message);
   watch_signals(signals, io, reloader);
   spdlog::info("weir {} forwards: {}, {}, worker on core {}, {}; control socket {}", version(), services,

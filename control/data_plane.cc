@@ -26,7 +26,9 @@ dataplane::HugePages to_dataplane(config::HugePages h) {
 dataplane::RteTables::Size table_size(const config::Model& m) {
   std::size_t vips = 0, backends = 0;
   for (const config::Service& s : m.services) vips += s.vips.size(), backends += s.backends.size();
-  const auto with_room = [](std::size_t n, std::size_t least) { return static_cast<std::uint32_t>(std::max(n * 4, least)); };
+  const auto with_room = [](std::size_t n, std::size_t least) {
+    return static_cast<std::uint32_t>(std::max(n * 4, least));
+  };
   return {.vips = std::min(with_room(vips, 16'384), 1u << 17),
           .endpoints = std::min(with_room(backends, 65'536), 1u << 21),
           .addresses = std::min(with_room(vips, 16'384), 1u << 17),
@@ -59,9 +61,10 @@ lb::Result<void> check_cores(const config::Model& m) {
   sched_getaffinity(0, sizeof cores, &cores);
   for (const unsigned core : m.worker_cores) {
     if (core < CPU_SETSIZE && CPU_ISSET(core, &cores)) continue;
-    return lb::fail(fmt::format("workers: core {} is not one that this process may run on; `taskset -p $$` and `nproc` "
-                                "tell which there are",
-                                core));
+    return lb::fail(
+        fmt::format("workers: core {} is not one that this process may run on; `taskset -p $$` and `nproc` "
+                    "tell which there are",
+                    core));
   }
   return {};
 }
@@ -73,12 +76,12 @@ DataPlane::DataPlane(dataplane::Eal eal) : eal_(std::move(eal)), next_hops_(Comp
 lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
   if (auto ok = check_cores(m); !ok) return std::unexpected(ok.error());
   const auto size = table_size(m);
-  auto eal = dataplane::Eal::start({.huge_pages = to_dataplane(m.memory.huge_pages),
-                                    .memory_bytes = dataplane::mempool_memory(m.memory.mbufs, m.memory.mbuf_bytes) +
-                                                    dataplane::RteTables::memory(size),
-                                    .other_bytes = dataplane::FlowTable::memory(
-                                        {m.conntrack.capacity, m.conntrack.wide_capacity}),
-                                    .pci = pci_devices(m)});
+  auto eal = dataplane::Eal::start(
+      {.huge_pages = to_dataplane(m.memory.huge_pages),
+       .memory_bytes =
+           dataplane::mempool_memory(m.memory.mbufs, m.memory.mbuf_bytes) + dataplane::RteTables::memory(size),
+       .other_bytes = dataplane::FlowTable::memory({m.conntrack.capacity, m.conntrack.wide_capacity}),
+       .pci = pci_devices(m)});
   if (!eal) return std::unexpected(eal.error());
 
   std::unique_ptr<DataPlane> d(new DataPlane(std::move(*eal)));
@@ -125,8 +128,7 @@ lb::Result<void> DataPlane::make_workers(const config::Model& m) {
     for (std::size_t i = 0; i < ports_.size(); ++i) {
       // Queues are dealt round-robin.
       for (std::uint16_t q = 0; q < ports_[i].rx_queues(); ++q)
-        if (q % m.workers == w)
-          options.rx.push_back({ports_[i].id(), q, lb::PortIndex(static_cast<std::uint16_t>(i))});
+        if (q % m.workers == w) options.rx.push_back({ports_[i].id(), q, lb::PortIndex(static_cast<std::uint16_t>(i))});
       options.tx.push_back({ports_[i].id(), static_cast<std::uint16_t>(w % ports_[i].tx_queues())});
     }
     auto worker = dataplane::Worker::create(options, *tables_, next_hops_, *rcu_);

@@ -16,8 +16,9 @@ using lb::be32;
 be16 sum_upper_layer(const TraceRequest& r, const std::uint8_t* at, std::size_t length) {
   const lb::Address& from = r.source.address;
   const lb::Address& to = r.destination.address;
-  auto sum = from.is_v4() ? lb::pseudo_header_sum(from.to_v4(), to.to_v4(), r.protocol, static_cast<std::uint16_t>(length))
-                          : lb::pseudo_header_sum(from, to, r.protocol, static_cast<std::uint32_t>(length));
+  auto sum = from.is_v4()
+                 ? lb::pseudo_header_sum(from.to_v4(), to.to_v4(), r.protocol, static_cast<std::uint16_t>(length))
+                 : lb::pseudo_header_sum(from, to, r.protocol, static_cast<std::uint32_t>(length));
   return sum.add({at, length}).checksum();
 }
 

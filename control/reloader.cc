@@ -77,7 +77,9 @@ Reloader::Reloader(boost::asio::io_context& io, DataPlane& data_plane, Publisher
   schedule_collect();
 }
 
-Reloader::~Reloader() { compile_thread_.join(); }
+Reloader::~Reloader() {
+  compile_thread_.join();
+}
 
 template <class Work>
 void Reloader::on_compile_thread(Work work) {
@@ -100,7 +102,8 @@ void Reloader::begin() {
   is_busy_ = true;
   asked_ = std::exchange(waiting_, {});
   notify_reloading();
-  on_compile_thread([this, running = running_, next = publisher_.generation() + 1] { load_and_compile(running, next); });
+  on_compile_thread(
+      [this, running = running_, next = publisher_.generation() + 1] { load_and_compile(running, next); });
 }
 
 // On the compile thread.
@@ -168,7 +171,8 @@ void Reloader::refuse(std::vector<std::string> messages) {
 }
 
 void Reloader::finish(const ReloadOutcome& outcome) {
-  notify_ready(fmt::format("generation {}, {}", outcome.generation, plural(running_->model.services.size(), "service")));
+  notify_ready(
+      fmt::format("generation {}, {}", outcome.generation, plural(running_->model.services.size(), "service")));
   for (const auto& done : std::exchange(asked_, {})) done(outcome);
 }
 
@@ -192,20 +196,21 @@ void Reloader::schedule_collect() {
 void Reloader::collect() {
   if (compiler_.retired_count() == 0) return;  // nobody else has the compiler now
   is_busy_ = true;
-  on_compile_thread([this, running = running_, baselines = *baselines_, generation = publisher_.generation()]() mutable {
-    Compiler::Freed freed;
-    const bool is_smaller = compiler_.collect({[this](lb::VipId id) { return data_plane_.flows_of(id); },
-                                               [this](lb::EndpointId id) { return data_plane_.flows_of(id); }},
-                                              &freed);
-    baselines.set(data_plane_, freed.vips, freed.endpoints);
-    std::shared_ptr<const Compiled> smaller;
-    if (is_smaller)
-      if (auto compiled = compiler_.prepare(running->model, generation))
-        smaller = std::make_shared<const Compiled>(std::move(*compiled));
-    on_control([this, smaller, next = std::make_shared<const Baselines>(std::move(baselines))] {
-      collected(smaller, next);
-    });
-  });
+  on_compile_thread(
+      [this, running = running_, baselines = *baselines_, generation = publisher_.generation()]() mutable {
+        Compiler::Freed freed;
+        const bool is_smaller = compiler_.collect({[this](lb::VipId id) { return data_plane_.flows_of(id); },
+                                                   [this](lb::EndpointId id) { return data_plane_.flows_of(id); }},
+                                                  &freed);
+        baselines.set(data_plane_, freed.vips, freed.endpoints);
+        std::shared_ptr<const Compiled> smaller;
+        if (is_smaller)
+          if (auto compiled = compiler_.prepare(running->model, generation))
+            smaller = std::make_shared<const Compiled>(std::move(*compiled));
+        on_control([this, smaller, next = std::make_shared<const Baselines>(std::move(baselines))] {
+          collected(smaller, next);
+        });
+      });
 }
 
 void Reloader::collected(const std::shared_ptr<const Compiled>& smaller,

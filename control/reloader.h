@@ -66,7 +66,7 @@ class Reloader {
   boost::asio::steady_timer collect_timer_;
   DataPlane& data_plane_;
   Publisher& publisher_;
-  Compiler compiler_;     // the compile thread's, while is_busy_; nobody's else
+  Compiler compiler_;  // the compile thread's, while is_busy_; nobody's else
   bool keeps_socket_;
   std::shared_ptr<const config::Loaded> running_;
   std::shared_ptr<const Baselines> baselines_ = std::make_shared<const Baselines>();

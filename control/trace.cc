@@ -23,9 +23,9 @@ using lb::Direction;
 class Story {
  public:
   Story(const Compiled& compiled, const TraceRequest& request) : snapshot_(*compiled.snapshot), request_(request) {
-    answer_ = {{"verdict", nullptr},      {"reason", ""},    {"service", nullptr}, {"vip", nullptr},
-               {"source_class", nullptr}, {"policy", nullptr}, {"candidates", json::array()},
-               {"backend", nullptr},      {"snat", false},   {"next_hop", nullptr}, {"steps", json::array()}};
+    answer_ = {{"verdict", nullptr},      {"reason", ""},        {"service", nullptr},          {"vip", nullptr},
+               {"source_class", nullptr}, {"policy", nullptr},   {"candidates", json::array()}, {"backend", nullptr},
+               {"snat", false},           {"next_hop", nullptr}, {"steps", json::array()}};
   }
 
   void step(std::string_view name, const std::string& text) {
@@ -48,9 +48,9 @@ class Story {
     name_vip(f.vip);
     reason_ = "known flow";
     answer_["candidates"] = json::array{candidate(f.endpoint, 1.0)};
-    step("find flow", fmt::format("{}, client {}, VIP {}, endpoint {}", f.state.name(),
-                                  lb::to_string(f.client, f.client_port.host()), vip_text(f.vip),
-                                  endpoint_text(f.endpoint)));
+    step("find flow",
+         fmt::format("{}, client {}, VIP {}, endpoint {}", f.state.name(),
+                     lb::to_string(f.client, f.client_port.host()), vip_text(f.vip), endpoint_text(f.endpoint)));
   }
   void chose(const lb::BackendSet& set, lb::EndpointId chosen) {
     step("find flow", "none");
@@ -133,8 +133,7 @@ class Story {
     for (const std::uint16_t member : set.table.entries()) ++entries[member];
     json::array list;
     for (std::size_t i = 0; i < entries.size(); ++i)
-      if (entries[i] > 0)
-        list.push_back(candidate(set.members[i], static_cast<double>(entries[i]) / set.table.size()));
+      if (entries[i] > 0) list.push_back(candidate(set.members[i], static_cast<double>(entries[i]) / set.table.size()));
     answer_["candidates"] = std::move(list);
   }
 
@@ -177,7 +176,9 @@ const config::Interface* arrival(const config::Model& m, const TraceRequest& r) 
   return best != nullptr || m.interfaces.empty() ? best : &m.interfaces.front();
 }
 
-lb::MacAddress placeholder_mac(std::size_t port) { return {{0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(port + 1)}}; }
+lb::MacAddress placeholder_mac(std::size_t port) {
+  return {{0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(port + 1)}};
+}
 
 }  // namespace
 
@@ -197,8 +198,8 @@ lb::Result<json::object> trace_file(const TraceRequest& request) {
   return trace_packet(loaded->model, *compiled, request, std::nullopt);
 }
 
-lb::Result<json::object> trace_packet(const config::Model& model, const Compiled& compiled,
-                                      const TraceRequest& request, const std::optional<dataplane::Flow>& known) {
+lb::Result<json::object> trace_packet(const config::Model& model, const Compiled& compiled, const TraceRequest& request,
+                                      const std::optional<dataplane::Flow>& known) {
   const config::Interface* in = arrival(model, request);
   if (in == nullptr) {
     return lb::fail(request.interface.empty()
@@ -224,7 +225,7 @@ lb::Result<json::object> trace_packet(const config::Model& model, const Compiled
   const lb::PlainTables tables(compiled.contents);
   dataplane::MemoryIo io(*counters);
   dataplane::PacketPath<lb::PlainTables, dataplane::MemoryIo, StoryTracer> path(tables, io, *flows, *counters,
-                                                                               next_hops, StoryTracer{&story});
+                                                                                next_hops, StoryTracer{&story});
   dataplane::MemoryFrame frame(probe_packet(request, entry->mac, entry->vlan));
   story.step("receive", fmt::format("on interface {}, port {}", in->name, in->port));
   dataplane::MemoryFrame* const frames[] = {&frame};

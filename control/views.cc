@@ -220,9 +220,16 @@ json::object drops_view(const Running& r) {
   const auto punted = sum([](const WorkerCounters& c) { return c.punted.get(); });
   const auto held = sum([](const WorkerCounters& c) { return c.held.get(); });
   const auto difference = static_cast<std::int64_t>(received + injected + generated - sent - dropped - punted - held);
-  return {{"drops", std::move(drops)}, {"events", std::move(events)}, {"received", received}, {"injected", injected},
-          {"generated", generated},    {"sent", sent},                {"dropped", dropped},   {"punted", punted},
-          {"held", held},              {"difference", difference}};
+  return {{"drops", std::move(drops)},
+          {"events", std::move(events)},
+          {"received", received},
+          {"injected", injected},
+          {"generated", generated},
+          {"sent", sent},
+          {"dropped", dropped},
+          {"punted", punted},
+          {"held", held},
+          {"difference", difference}};
 }
 
 lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& filters) {
@@ -271,15 +278,15 @@ json::object flows_view(const Running& r, const std::vector<std::unique_ptr<data
       const lb::VipEntry& vip = s.vips[lb::index(flow.vip)];
       const lb::EndpointEntry& endpoint = s.endpoints[lb::index(flow.endpoint)];
       const std::uint16_t endpoint_port = endpoint.port != be16{} ? endpoint.port.host() : flow.port;
-      rows.push_back(json::object{
-          {"protocol", lb::name(vip.protocol)},
-          {"client", lb::to_string(flow.client, flow.client_port.host())},
-          {"vip", lb::to_string(vip.address, vip.is_single_port() ? vip.first_port : flow.port)},
-          {"endpoint", lb::to_string(endpoint.address, endpoint_port)},
-          {"source", nullptr},
-          {"state", flow.state.name()},
-          {"expires_s", expires_s},
-          {"worker", w}});
+      rows.push_back(
+          json::object{{"protocol", lb::name(vip.protocol)},
+                       {"client", lb::to_string(flow.client, flow.client_port.host())},
+                       {"vip", lb::to_string(vip.address, vip.is_single_port() ? vip.first_port : flow.port)},
+                       {"endpoint", lb::to_string(endpoint.address, endpoint_port)},
+                       {"source", nullptr},
+                       {"state", flow.state.name()},
+                       {"expires_s", expires_s},
+                       {"worker", w}});
     }
   }
   json::object answer = list_of(r, "flows", std::move(rows));

@@ -25,9 +25,9 @@ struct alignas(32) VipCounters {
 class WorkerCounters {
  public:
   [[nodiscard]] static lb::Result<WorkerCounters> create() {
-    auto memory = Mapping::create((sizeof(EndpointCounters) << lb::kEndpointIdBits) +
-                                      (sizeof(VipCounters) << lb::kVipIdBits),
-                                  "a worker's counters");
+    auto memory =
+        Mapping::create((sizeof(EndpointCounters) << lb::kEndpointIdBits) + (sizeof(VipCounters) << lb::kVipIdBits),
+                        "a worker's counters");
     if (!memory) return std::unexpected(memory.error());
     WorkerCounters c;
     c.memory_ = std::move(*memory);

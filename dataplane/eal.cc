@@ -60,12 +60,11 @@ std::string allowed_cores() {
 lb::Result<Eal> Eal::start(const Options& options) {
   const std::size_t mib = options.memory_bytes / kMiB + 64;  // and some for DPDK itself
   const std::size_t huge_mib = free_huge_bytes() / kMiB;
-  const bool use_huge = options.huge_pages == HugePages::kAlways ||
-                        (options.huge_pages == HugePages::kAuto && huge_mib >= mib);
+  const bool use_huge =
+      options.huge_pages == HugePages::kAlways || (options.huge_pages == HugePages::kAuto && huge_mib >= mib);
   if (use_huge && huge_mib < mib) {
     return lb::fail("memory.huge_pages is `always`, but of " + std::to_string(mib) + " MiB needed only " +
-                    std::to_string(huge_mib) + " MiB are free as huge pages; write " +
-                    std::to_string((mib + 1) / 2) +
+                    std::to_string(huge_mib) + " MiB are free as huge pages; write " + std::to_string((mib + 1) / 2) +
                     " or more to /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or say `huge_pages: auto`");
   }
 
@@ -73,7 +72,8 @@ lb::Result<Eal> Eal::start(const Options& options) {
     if (auto enough = check_memory(mib * kMiB + options.other_bytes, read_memory_files()); !enough)
       return std::unexpected(enough.error());
 
-  std::vector<std::string> args = {"weir", "--no-telemetry", "--log-level=warning", "--lcores=0@(" + allowed_cores() + ")"};
+  std::vector<std::string> args = {"weir", "--no-telemetry", "--log-level=warning",
+                                   "--lcores=0@(" + allowed_cores() + ")"};
   if (options.pci.empty()) args.push_back("--no-pci");
   for (const std::string& address : options.pci) args.push_back("--allow=" + address);
   if (use_huge) {

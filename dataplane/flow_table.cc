@@ -32,9 +32,13 @@ std::uint32_t buckets_for(std::uint32_t records, std::uint32_t per_bucket) {
 // Lines looked at for an unconfirmed flow to give way.
 constexpr std::uint32_t kDisplaceLines = 16;
 
-void prefetch(const void* p) noexcept { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+void prefetch(const void* p) noexcept {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
 
-Tick age(Tick last_seen, Tick now) noexcept { return static_cast<Tick>(now - last_seen); }
+Tick age(Tick last_seen, Tick now) noexcept {
+  return static_cast<Tick>(now - last_seen);
+}
 
 }  // namespace
 
@@ -153,7 +157,8 @@ FlowRef FlowTable::probe(std::uint32_t bucket, const FlowQuery& q) const noexcep
   const Bucket& b = bucket_array_[bucket];
   for (std::uint32_t i = 0; i < 4; ++i) {
     const Record& r = b.records[i];
-    if ((((r.word0 ^ q.word0) & q.mask0) | ((r.word1 ^ q.word1) & q.mask1)) == 0) return FlowRef::narrow(bucket * 4 + i);
+    if ((((r.word0 ^ q.word0) & q.mask0) | ((r.word1 ^ q.word1) & q.mask1)) == 0)
+      return FlowRef::narrow(bucket * 4 + i);
   }
   return {};
 }
@@ -239,8 +244,8 @@ FlowTable::Inserted FlowTable::insert(const Flow& flow, Tick now) noexcept {
 
 FlowTable::Inserted FlowTable::insert_narrow(const Flow& flow, std::uint64_t hash, Tick now) noexcept {
   const bool vip_over = over_quota(narrow_, flow.vip);
-  const bool all_over = narrow_.unconfirmed.get() >= narrow_.unconfirmed_limit() ||
-                        narrow_.used.get() >= narrow_.capacity;
+  const bool all_over =
+      narrow_.unconfirmed.get() >= narrow_.unconfirmed_limit() || narrow_.used.get() >= narrow_.capacity;
   const VipId only_vip = vip_over ? flow.vip : VipId::kNone;
   Record* place = nullptr;
   Inserted how = Inserted::kNew;

@@ -76,17 +76,17 @@ struct FlowQuery {
   std::uint64_t word0, mask0, word1, mask1;  // narrow records: (record ^ word) & mask == 0
   lb::Address client;                        // wide records compare these
   lb::be16 client_port;
-  lb::VipId vip;             // forward; else none
+  lb::VipId vip;  // forward; else none
   bool match_port;
   bool is_v4;
-  lb::EndpointId endpoint;   // reply; else none
-  std::uint16_t port;        // host order
+  lb::EndpointId endpoint;  // reply; else none
+  std::uint16_t port;       // host order
 };
 
 class FlowTable {
  public:
   struct Size {
-    std::uint32_t capacity = 0;       // narrow records that may be in use
+    std::uint32_t capacity = 0;  // narrow records that may be in use
     std::uint32_t wide_capacity = 0;
   };
   static constexpr std::size_t kMaxBurst = 64;
@@ -124,8 +124,7 @@ class FlowTable {
   /// Looks at the next `lines` cache lines, round and round, and erases what is expired or whose VIP is gone.
   /// `is_vip_live(VipId)` answers for the latter. Returns the number erased.
   template <class IsVipLive>
-  std::uint32_t scan(std::uint32_t lines, lb::Tick now, const lb::Timeouts& timeouts,
-                     IsVipLive&& is_vip_live) noexcept;
+  std::uint32_t scan(std::uint32_t lines, lb::Tick now, const lb::Timeouts& timeouts, IsVipLive&& is_vip_live) noexcept;
   /// Lines that one whole scan covers.
   [[nodiscard]] std::uint64_t lines() const noexcept { return std::uint64_t{buckets_} + wide_records_; }
 
@@ -271,15 +270,15 @@ class FlowTable {
   Bucket* bucket_array_ = nullptr;
   WideBucket* wide_bucket_array_ = nullptr;
   WideRecord* wide_record_array_ = nullptr;
-  std::uint32_t free_wide_ = 0;      // place + 1 of the first record that was used and freed; 0: none
-  std::uint32_t fresh_wide_ = 0;     // records from here on were never used
-  std::uint32_t wide_v4_ = 0;        // wide records of IPv4 flows: while 0, an IPv4 miss need not look there
+  std::uint32_t free_wide_ = 0;   // place + 1 of the first record that was used and freed; 0: none
+  std::uint32_t fresh_wide_ = 0;  // records from here on were never used
+  std::uint32_t wide_v4_ = 0;     // wide records of IPv4 flows: while 0, an IPv4 miss need not look there
   std::uint64_t edits_ = 0;
   std::uint64_t scan_line_ = 0;
   std::uint32_t displace_bucket_ = 0, displace_wide_ = 0;  // where displace() looks next
   Kind narrow_, wide_;
-  Mapping memory_;   // header, buckets, wide buckets, wide records
-  Mapping counts_;   // by VIP, by endpoint
+  Mapping memory_;  // header, buckets, wide buckets, wide records
+  Mapping counts_;  // by VIP, by endpoint
 };
 
 // ---- templates ----

@@ -64,7 +64,9 @@ class MbufIo {
   }
 
   /// written: the worker; read: control.
-  [[nodiscard]] std::uint64_t tx_dropped(lb::PortIndex port) const noexcept { return ports_[index(port)].dropped.get(); }
+  [[nodiscard]] std::uint64_t tx_dropped(lb::PortIndex port) const noexcept {
+    return ports_[index(port)].dropped.get();
+  }
 
  private:
   static constexpr std::uint16_t kTxBurst = 32;

@@ -59,8 +59,8 @@ class PacketPath {
   static constexpr std::size_t kBurst = 32;
 
   /// All of them are this worker's own, but for `tables` and `next_hops`, which control edits under RCU.
-  PacketPath(const Tables& tables, Io& io, FlowTable& flows, WorkerCounters& counters,
-             const lb::NextHops& next_hops, Tracer tracer = {}) noexcept
+  PacketPath(const Tables& tables, Io& io, FlowTable& flows, WorkerCounters& counters, const lb::NextHops& next_hops,
+             Tracer tracer = {}) noexcept
       : tables_(tables), io_(io), flows_(flows), counters_(counters), next_hops_(next_hops), tracer_(tracer) {}
 
   /// Takes at most kBurst frames that arrived on `port` through the walk. `snapshot` stays valid for the call.
@@ -84,8 +84,8 @@ class PacketPath {
 
   /// Looks at a few lines of the flow table and forgets what is over. Returns how many flows.
   std::uint32_t expire(std::uint32_t lines, const lb::Snapshot& snapshot, Now now) noexcept {
-    const std::uint32_t erased = flows_.scan(lines, now.tick(), snapshot.timeouts,
-                                             [&](lb::VipId id) { return vip(snapshot, id) != nullptr; });
+    const std::uint32_t erased =
+        flows_.scan(lines, now.tick(), snapshot.timeouts, [&](lb::VipId id) { return vip(snapshot, id) != nullptr; });
     counters_.count(lb::Event::kFlowExpired, erased);
     return erased;
   }
@@ -96,10 +96,10 @@ class PacketPath {
 
   // One packet on its way. Set by the step named, used by later ones.
   struct Walk {
-    Frame frame{};                                     // receive
-    Exit exit = Exit::kNone;                           // any
+    Frame frame{};            // receive
+    Exit exit = Exit::kNone;  // any
     std::uint8_t* data = nullptr;
-    lb::Link link;                                     // parse
+    lb::Link link;  // parse
     const lb::InterfaceEntry* in = nullptr;
     lb::InterfaceId in_id{};
     lb::Packet packet;
@@ -107,8 +107,8 @@ class PacketPath {
     lb::VipId vip_id = lb::VipId::kNone;                 // match_vip; for replies admit
     lb::EndpointId endpoint_id = lb::EndpointId::kNone;  // match_endpoint; for forward packets admit
     lb::Direction direction = lb::Direction::kForward;
-    lb::be16 vip_port;                                 // admit: what a reply's source port becomes
-    lb::NextHopWord next_hop;                          // find_next_hop
+    lb::be16 vip_port;         // admit: what a reply's source port becomes
+    lb::NextHopWord next_hop;  // find_next_hop
   };
 
   // A list of places in walk_ without allocation.
@@ -247,7 +247,10 @@ class PacketPath {
       } else if (w.packet.ttl == 1) {
         drop(w, lb::DropReason::kIpTtl);  // before anything is stored for it
       } else {
-        if (is_forward) tracer_.matched_vip(w.vip_id); else tracer_.matched_endpoint(w.endpoint_id);
+        if (is_forward)
+          tracer_.matched_vip(w.vip_id);
+        else
+          tracer_.matched_endpoint(w.endpoint_id);
         matched.add(place);
       }
     }
@@ -285,8 +288,8 @@ class PacketPath {
   // ---- admit: known flow, new flow, adopted flow, or none ----
 
   // True: go on with vip_id, endpoint_id, vip_port and next_hop set. The next hop is found before anything is stored or
-  // counted, so that a packet which cannot leave keeps no flow alive. An earlier packet of the burst may have changed the table;
-  // then what find_flow() found is asked for again.
+  // counted, so that a packet which cannot leave keeps no flow alive. An earlier packet of the burst may have changed
+  // the table; then what find_flow() found is asked for again.
   bool admit(Walk& w, std::size_t i) noexcept {
     FlowRef ref = flows_.edits() == edits_at_find_ ? refs_[i] : flows_.find(queries_[i]);
     if (w.direction == lb::Direction::kForward) return admit_forward(w, drop_if_expired(ref));
@@ -400,8 +403,8 @@ class PacketPath {
         v->set->choose(selection_hash(p.destination, p.destination_port, *v, w.vip_port)) != w.endpoint_id)
       return drop(w, lb::DropReason::kNoFlow);
     // The client's flow at that VIP may be another endpoint's: the hash names who would get it today, not who has it.
-    const FlowRef other = flows_.find(
-        flows_.forward(p.destination, p.destination_port, w.vip_id, !v->is_single_port(), w.vip_port));
+    const FlowRef other =
+        flows_.find(flows_.forward(p.destination, p.destination_port, w.vip_id, !v->is_single_port(), w.vip_port));
     if (drop_if_expired(other)) return drop(w, lb::DropReason::kNoFlow);
     // A SYN-ACK is never adopted. But while the table is crowded, its SYN may have gone by untracked or its flow have
     // given way to another, and then it too goes by hash alone.
@@ -460,7 +463,10 @@ class PacketPath {
       const lb::be16 other_port = o->port != lb::be16{} ? o->port : lb::be16::from_host(other.port);
       if (other_port != port) return;
       const bool is_over = vip(other.vip) == nullptr || flows_.is_expired(ref, now_.tick(), snapshot_->timeouts);
-      if (is_over) stale = ref; else found = true;
+      if (is_over)
+        stale = ref;
+      else
+        found = true;
     });
     if (!found && stale) flows_.erase(stale);  // by invariant 3 there is one at most
     return found;
@@ -600,8 +606,8 @@ class PacketPath {
     if (w.vip_id != lb::VipId::kNone) counters_.of(w.vip_id).refused.add();
     const bool is_tcp = p.protocol == lb::Protocol::kTcp;
     const bool by_rst = is_tcp && how == lb::Reject::kRst;
-    const bool is_silent = how == lb::Reject::kDrop || (is_tcp && is_rst(p)) ||
-                           !(by_rst ? resets_ : unreachables_).take(now_.ns);
+    const bool is_silent =
+        how == lb::Reject::kDrop || (is_tcp && is_rst(p)) || !(by_rst ? resets_ : unreachables_).take(now_.ns);
     if (is_silent) {
       counters_.count(lb::Event::kRefusedSilently);
       tracer_.refused(reason, w.vip_id, lb::Event::kRefusedSilently);
@@ -697,7 +703,7 @@ class PacketPath {
   }
 
   static constexpr std::uint64_t kCrowdedMemoryNs = 60'000'000'000;  // as long as a SYN may wait for its answer
-  static constexpr std::uint64_t kAnswersPerSecond = 1000;        // and as many at once (design.md part 4)
+  static constexpr std::uint64_t kAnswersPerSecond = 1000;           // and as many at once (design.md part 4)
 
   const Tables& tables_;
   Io& io_;

@@ -47,7 +47,9 @@ lb::Result<void> check_device(const std::string& name, const std::string& device
   return {};
 }
 
-bool is_pci(const std::string& device) { return !device.starts_with("net_") && !device.starts_with("eth_"); }
+bool is_pci(const std::string& device) {
+  return !device.starts_with("net_") && !device.starts_with("eth_");
+}
 
 // What sockets, XDP programs, tap devices and NICs need. A container's root may lack some.
 bool has_permissions() {
@@ -124,8 +126,8 @@ lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
   const int error = is_pci(device) ? rte_dev_probe((device + (arguments.empty() ? "" : "," + arguments)).c_str())
                                    : rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str());
   if (error < 0 && error != -EEXIST) {  // a PCI device may be there from EAL's start
-    return lb::fail(with_log("port " + options.name + ": device " + options.device +
-                             " does not open" + open_failure(options.device, error)));
+    return lb::fail(with_log("port " + options.name + ": device " + options.device + " does not open" +
+                             open_failure(options.device, error)));
   }
   if (rte_eth_dev_get_port_by_name(device.c_str(), &port.id_) != 0) {
     return lb::fail(with_log("port " + options.name + ": no such device: " + options.device +

@@ -26,10 +26,10 @@ using Mempool = std::unique_ptr<rte_mempool, FreeMempool>;
 class Port {
  public:
   struct Options {
-    std::string name;       // weir.yaml's, for messages
-    std::string device;     // PCI address or vdev string
+    std::string name;    // weir.yaml's, for messages
+    std::string device;  // PCI address or vdev string
     std::uint16_t queues = 1;
-    std::uint16_t mtu = 1500;  // the largest of its interfaces'
+    std::uint16_t mtu = 1500;   // the largest of its interfaces'
     lb::MacAddress wanted_mac;  // zero: the device's own
     bool many_macs = false;     // its interfaces use several, so it must take every frame
   };

@@ -21,7 +21,8 @@ class Rcu {
  public:
   explicit Rcu(std::uint32_t workers) {
     const std::size_t size = rte_rcu_qsbr_get_memsize(workers);
-    variable_.reset(static_cast<rte_rcu_qsbr*>(std::aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN(size, RTE_CACHE_LINE_SIZE))));
+    variable_.reset(
+        static_cast<rte_rcu_qsbr*>(std::aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN(size, RTE_CACHE_LINE_SIZE))));
     rte_rcu_qsbr_init(variable_.get(), workers);
     for (std::uint32_t w = 0; w < workers; ++w) rte_rcu_qsbr_thread_register(variable_.get(), w);
   }

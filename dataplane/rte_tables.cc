@@ -13,8 +13,12 @@ namespace {
 
 // A route deeper than /24 takes a group of 256 entries, and one more for each further byte in IPv6. Hosts of a subnet
 // share most of them; a quarter of the worst case, and never few.
-std::uint32_t tbl8_groups(std::uint32_t routes) { return std::clamp(routes, 2048u, 65'536u); }
-std::uint32_t tbl8_groups6(std::uint32_t routes) { return std::clamp(routes * 3, 8192u, 262'144u); }
+std::uint32_t tbl8_groups(std::uint32_t routes) {
+  return std::clamp(routes, 2048u, 65'536u);
+}
+std::uint32_t tbl8_groups6(std::uint32_t routes) {
+  return std::clamp(routes * 3, 8192u, 262'144u);
+}
 
 // CRC, for keys are the operator's, not an attacker's. rte_hash_crc() reads words of 8 bytes where the key lies, and an
 // Address lies anywhere.

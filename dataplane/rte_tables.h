@@ -73,7 +73,7 @@ class RteTables {
   struct Hash {
     std::unique_ptr<rte_hash, FreeHash> table;
     std::uint32_t capacity = 0;
-    std::size_t held = 0;  // keys, those about to be removed included
+    std::size_t held = 0;               // keys, those about to be removed included
     std::vector<std::int32_t> removed;  // places for reclaim()
   };
 

@@ -57,8 +57,7 @@ lb::Result<std::unique_ptr<Worker>> Worker::create(const Options& options, const
   if (!flows) return std::unexpected(flows.error());
   auto counters = WorkerCounters::create();
   if (!counters) return std::unexpected(counters.error());
-  return std::unique_ptr<Worker>(
-      new Worker(options, tables, next_hops, rcu, std::move(*flows), std::move(*counters)));
+  return std::unique_ptr<Worker>(new Worker(options, tables, next_hops, rcu, std::move(*flows), std::move(*counters)));
 }
 
 Worker::Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu,
@@ -70,7 +69,9 @@ Worker::Worker(const Options& options, const RteTables& tables, const lb::NextHo
       io_(options.tx, counters_),
       path_(tables, io_, flows_, counters_, next_hops) {}
 
-Worker::~Worker() { stop(); }
+Worker::~Worker() {
+  stop();
+}
 
 void Worker::start() {
   thread_ = std::thread([this] { run(); });

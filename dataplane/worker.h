@@ -25,7 +25,7 @@ namespace weir::dataplane {
 struct FlowFilter {
   std::optional<lb::Address> client;
   std::optional<bool> is_udp;
-  std::optional<std::vector<bool>> vips;                // by VipId; ids beyond its end are not wanted
+  std::optional<std::vector<bool>> vips;                 // by VipId; ids beyond its end are not wanted
   std::optional<std::vector<lb::EndpointId>> endpoints;  // ascending
 
   [[nodiscard]] bool matches(const Flow& f) const noexcept {
@@ -57,7 +57,7 @@ struct FlowRequest {
 };
 
 struct RxQueue {
-  std::uint16_t port_id = 0;   // DPDK's
+  std::uint16_t port_id = 0;  // DPDK's
   std::uint16_t queue_id = 0;
   lb::PortIndex port{};
 };
@@ -65,11 +65,11 @@ struct RxQueue {
 class Worker {
  public:
   struct Options {
-    std::uint32_t index = 0;             // counts from 0; its place in the RCU variable
-    int core = -1;                       // pinned there; -1: not pinned
-    std::vector<RxQueue> rx;             // in the file's order of ports
-    std::vector<TxQueue> tx;             // by PortIndex
-    bool sleeps_when_idle = false;       // all its ports are software
+    std::uint32_t index = 0;        // counts from 0; its place in the RCU variable
+    int core = -1;                  // pinned there; -1: not pinned
+    std::vector<RxQueue> rx;        // in the file's order of ports
+    std::vector<TxQueue> tx;        // by PortIndex
+    bool sleeps_when_idle = false;  // all its ports are software
     FlowTable::Size flows;
   };
   /// What it shares outlives it. The first snapshot is published before start().

@@ -17,7 +17,9 @@ struct Extent {
   std::size_t first_byte;
 };
 
-Extent extent(const Address& a) { return a.is_v4() ? Extent{32, 12} : Extent{128, 0}; }
+Extent extent(const Address& a) {
+  return a.is_v4() ? Extent{32, 12} : Extent{128, 0};
+}
 
 }  // namespace
 
@@ -31,7 +33,9 @@ std::string_view name(Protocol p) noexcept {
   return "unknown";
 }
 
-bool Address::is_unspecified() const noexcept { return is_v4() ? to_v4().raw() == 0 : *this == Address{}; }
+bool Address::is_unspecified() const noexcept {
+  return is_v4() ? to_v4().raw() == 0 : *this == Address{};
+}
 
 bool Address::is_loopback() const noexcept {
   if (is_v4()) return bytes[12] == 127;
@@ -40,9 +44,13 @@ bool Address::is_loopback() const noexcept {
   return *this == one;
 }
 
-bool Address::is_multicast() const noexcept { return is_v4() ? (bytes[12] & 0xf0) == 0xe0 : bytes[0] == 0xff; }
+bool Address::is_multicast() const noexcept {
+  return is_v4() ? (bytes[12] & 0xf0) == 0xe0 : bytes[0] == 0xff;
+}
 
-bool Address::is_link_local_v6() const noexcept { return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80; }
+bool Address::is_link_local_v6() const noexcept {
+  return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
 
 std::optional<Address> parse_address(std::string_view text) {
   if (text.empty() || text.size() > kLongestText) return std::nullopt;
@@ -92,12 +100,15 @@ std::optional<Prefix> parse_prefix(std::string_view text) {
   const std::string_view digits = text.substr(slash + 1);
   unsigned length = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  if (!address || error != std::errc{} || end != digits.data() + digits.size() || digits.size() > 3) return std::nullopt;
+  if (!address || error != std::errc{} || end != digits.data() + digits.size() || digits.size() > 3)
+    return std::nullopt;
   if (length > extent(*address).bits) return std::nullopt;
   return Prefix{*address, static_cast<std::uint8_t>(length)};
 }
 
-std::string to_string(const Prefix& p) { return to_string(p.address) + "/" + std::to_string(p.length); }
+std::string to_string(const Prefix& p) {
+  return to_string(p.address) + "/" + std::to_string(p.length);
+}
 
 std::optional<MacAddress> parse_mac(std::string_view text) {
   if (text.size() != 17) return std::nullopt;

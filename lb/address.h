@@ -20,7 +20,9 @@ namespace weir::lb {
 
 enum class Family : std::uint8_t { kIpv4 = 4, kIpv6 = 6 };
 
-[[nodiscard]] constexpr std::string_view name(Family f) noexcept { return f == Family::kIpv4 ? "IPv4" : "IPv6"; }
+[[nodiscard]] constexpr std::string_view name(Family f) noexcept {
+  return f == Family::kIpv4 ? "IPv4" : "IPv6";
+}
 
 /// IANA protocol numbers of what Weir reads.
 enum class Protocol : std::uint8_t { kIcmp = 1, kTcp = 6, kUdp = 17, kIcmp6 = 58 };

@@ -118,7 +118,9 @@ void write_advertisement(std::uint8_t* ip, const Solicitation& s, const Address&
 
 void write_echo_reply(std::uint8_t* frame, const Packet& packet) noexcept {
   auto* icmp = reinterpret_cast<IcmpHeader*>(frame + packet.l4_offset);
-  const auto word = [&](std::uint8_t type) { return be16::from_host(static_cast<std::uint16_t>(type << 8 | icmp->code)); };
+  const auto word = [&](std::uint8_t type) {
+    return be16::from_host(static_cast<std::uint16_t>(type << 8 | icmp->code));
+  };
   const std::uint8_t reply = packet.is_v4 ? kIcmpEchoReply : kIcmp6EchoReply;
   icmp->checksum = checksum_update(icmp->checksum, word(icmp->type), word(reply));
   icmp->type = reply;
@@ -131,7 +133,9 @@ void write_echo_reply(std::uint8_t* frame, const Packet& packet) noexcept {
   // Swapping the addresses changes no sum.
   if (packet.is_v4) {
     auto* ip = reinterpret_cast<Ipv4Header*>(frame + packet.ip_offset);
-    const auto ttl_word = [&](std::uint8_t ttl) { return be16::from_host(static_cast<std::uint16_t>(ttl << 8 | ip->protocol)); };
+    const auto ttl_word = [&](std::uint8_t ttl) {
+      return be16::from_host(static_cast<std::uint16_t>(ttl << 8 | ip->protocol));
+    };
     ip->checksum = checksum_update(ip->checksum, ttl_word(ip->ttl), ttl_word(kOwnTtl));
     ip->ttl = kOwnTtl;
     const be32 source = ip->source;
@@ -155,8 +159,8 @@ void write_rst(std::uint8_t* frame, const Packet& packet) noexcept {
     out.sequence = in.acknowledgment;
     out.flags = kTcpRst;
   } else {
-    const std::uint32_t segment_length = packet.payload_length + ((in.flags & kTcpSyn) != 0 ? 1u : 0u) +
-                                         ((in.flags & kTcpFin) != 0 ? 1u : 0u);
+    const std::uint32_t segment_length =
+        packet.payload_length + ((in.flags & kTcpSyn) != 0 ? 1u : 0u) + ((in.flags & kTcpFin) != 0 ? 1u : 0u);
     out.acknowledgment = be32::from_host(in.sequence.host() + segment_length);
     out.flags = kTcpRst | kTcpAck;
   }
@@ -189,8 +193,8 @@ void write_port_unreachable(std::uint8_t* ip, const Packet& packet, std::size_t 
   } else {
     write_ipv6(ip, packet.destination, packet.source, Protocol::kIcmp6, length, kOwnTtl);
     *icmp = {kIcmp6Unreachable, kIcmp6PortUnreachable, {}, {}};
-    icmp->checksum = upper_layer_checksum(packet.destination, packet.source, Protocol::kIcmp6,
-                                          {ip + ip_length, length - ip_length});
+    icmp->checksum =
+        upper_layer_checksum(packet.destination, packet.source, Protocol::kIcmp6, {ip + ip_length, length - ip_length});
   }
 }
 

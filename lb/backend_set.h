@@ -32,8 +32,7 @@ struct BackendSet {
                                                   be16 client_port, const Address& vip, be16 vip_port) noexcept {
   const std::uint64_t ports = std::uint64_t{client_port.host()} << 32 | std::uint64_t{vip_port.host()} << 16 |
                               static_cast<std::uint64_t>(protocol);
-  if (client.is_v4())
-    return sip_hash(key, std::uint64_t{client.to_v4().host()} << 32 | vip.to_v4().host(), ports);
+  if (client.is_v4()) return sip_hash(key, std::uint64_t{client.to_v4().host()} << 32 | vip.to_v4().host(), ports);
   std::uint64_t words[4];
   std::memcpy(words, client.bytes.data(), 16);
   std::memcpy(words + 2, vip.bytes.data(), 16);

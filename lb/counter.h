@@ -19,7 +19,9 @@ class SingleWriter {
     return *this;
   }
 
-  void add(T n = 1) noexcept { value_.store(static_cast<T>(value_.load(std::memory_order_relaxed) + n), std::memory_order_relaxed); }
+  void add(T n = 1) noexcept {
+    value_.store(static_cast<T>(value_.load(std::memory_order_relaxed) + n), std::memory_order_relaxed);
+  }
   void subtract(T n = 1) noexcept { add(static_cast<T>(0 - n)); }
   void set(T v) noexcept { value_.store(v, std::memory_order_relaxed); }
   [[nodiscard]] T get() const noexcept { return value_.load(std::memory_order_relaxed); }

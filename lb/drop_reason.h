@@ -49,18 +49,18 @@ namespace weir::lb {
   X(kTxFull, "tx_full", "the port took fewer packets than offered")
 
 // Not drops: what is worth counting besides.
-#define LB_EVENTS(X)                                                                                      \
-  X(kFlowNew, "flow_new", "flows opened by a client's first packet")                                      \
-  X(kFlowAdopted, "flow_adopted", "flows adopted in mid-stream, from either side")                        \
-  X(kFlowConfirmed, "flow_confirmed", "flows that both sides have taken part in")                         \
-  X(kFlowExpired, "flow_expired", "flows forgotten after their idle time")                                \
-  X(kFlowOverwritten, "flow_overwritten", "unconfirmed flows overwritten in a full bucket")               \
-  X(kUntracked, "untracked", "packets forwarded by hash alone, because the flow table had no room")       \
-  X(kAnsweredArp, "answered_arp", "ARP requests answered")                                                \
-  X(kAnsweredNd, "answered_nd", "neighbour solicitations answered")                                       \
-  X(kAnsweredEcho, "answered_echo", "ICMP echo requests answered")                                        \
-  X(kRefusedRst, "refused_rst", "packets refused with a TCP RST")                                         \
-  X(kRefusedIcmp, "refused_icmp", "packets refused with an ICMP unreachable")                             \
+#define LB_EVENTS(X)                                                                                \
+  X(kFlowNew, "flow_new", "flows opened by a client's first packet")                                \
+  X(kFlowAdopted, "flow_adopted", "flows adopted in mid-stream, from either side")                  \
+  X(kFlowConfirmed, "flow_confirmed", "flows that both sides have taken part in")                   \
+  X(kFlowExpired, "flow_expired", "flows forgotten after their idle time")                          \
+  X(kFlowOverwritten, "flow_overwritten", "unconfirmed flows overwritten in a full bucket")         \
+  X(kUntracked, "untracked", "packets forwarded by hash alone, because the flow table had no room") \
+  X(kAnsweredArp, "answered_arp", "ARP requests answered")                                          \
+  X(kAnsweredNd, "answered_nd", "neighbour solicitations answered")                                 \
+  X(kAnsweredEcho, "answered_echo", "ICMP echo requests answered")                                  \
+  X(kRefusedRst, "refused_rst", "packets refused with a TCP RST")                                   \
+  X(kRefusedIcmp, "refused_icmp", "packets refused with an ICMP unreachable")                       \
   X(kRefusedSilently, "refused_silently", "refusals not sent: `reject: drop`, a RST, or the token bucket")
 
 namespace detail {
@@ -85,6 +85,8 @@ inline constexpr auto kEvents = std::to_array<detail::Named>({LB_EVENTS(LB_NAMED
 [[nodiscard]] constexpr std::string_view name(DropReason r) noexcept {
   return kDropReasons[static_cast<std::size_t>(r)].name;
 }
-[[nodiscard]] constexpr std::string_view name(Event e) noexcept { return kEvents[static_cast<std::size_t>(e)].name; }
+[[nodiscard]] constexpr std::string_view name(Event e) noexcept {
+  return kEvents[static_cast<std::size_t>(e)].name;
+}
 
 }  // namespace weir::lb

@@ -11,10 +11,10 @@
 namespace weir::lb {
 
 enum class VipId : std::uint16_t { kNone = 0 };
-enum class EndpointId : std::uint32_t { kNone = 0 };   // 20 bits are used
-enum class AddressId : std::uint32_t { kNone = 0 };    // VIP addresses and own addresses
+enum class EndpointId : std::uint32_t { kNone = 0 };  // 20 bits are used
+enum class AddressId : std::uint32_t { kNone = 0 };   // VIP addresses and own addresses
 enum class InterfaceId : std::uint16_t { kNone = 0 };
-enum class NextHopId : std::uint32_t { kNone = 0 };    // 20 bits are used; fits rte_lpm's 24 and rte_lpm6's 21
+enum class NextHopId : std::uint32_t { kNone = 0 };  // 20 bits are used; fits rte_lpm's 24 and rte_lpm6's 21
 /// Position in weir.yaml's `ports`, which is also the DPDK port's place in the worker's list. Counts from 0.
 enum class PortIndex : std::uint16_t {};
 

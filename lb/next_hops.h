@@ -18,9 +18,7 @@ class NextHops {
   [[nodiscard]] NextHopWord get(NextHopId id) const noexcept {
     return NextHopWord::from_bits(words_[index(id)].load(std::memory_order_relaxed));
   }
-  void set(NextHopId id, NextHopWord word) noexcept {
-    words_[index(id)].store(word.bits(), std::memory_order_relaxed);
-  }
+  void set(NextHopId id, NextHopWord word) noexcept { words_[index(id)].store(word.bits(), std::memory_order_relaxed); }
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
  private:

@@ -70,7 +70,9 @@ bool is_martian_source(const Address& a) noexcept {
   return a.is_unspecified() || a.is_loopback() || a.is_multicast();
 }
 
-bool is_martian_destination(const Address& a) noexcept { return is_martian_source(a); }
+bool is_martian_destination(const Address& a) noexcept {
+  return is_martian_source(a);
+}
 
 namespace {
 
@@ -177,7 +179,8 @@ Refusal parse_upper_layer(Bytes packet, std::uint8_t protocol, Packet& p) noexce
     case Protocol::kTcp: return parse_tcp(packet, p);
     case Protocol::kUdp: return parse_udp(packet, p);
     case Protocol::kIcmp:
-    case Protocol::kIcmp6: return header_at<IcmpHeader>(packet, p.l4_offset) == nullptr ? Refusal(DropReason::kL4Short) : std::nullopt;
+    case Protocol::kIcmp6:
+      return header_at<IcmpHeader>(packet, p.l4_offset) == nullptr ? Refusal(DropReason::kL4Short) : std::nullopt;
   }
   return DropReason::kProto;
 }

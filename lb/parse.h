@@ -22,21 +22,21 @@ inline constexpr int kMaxExtensionHeaders = 8;
 struct Link {
   MacAddress destination;
   MacAddress source;
-  std::uint16_t type = 0;    // of what follows the tag, host order
-  std::uint16_t vlan = 0;    // 0: untagged or priority-tagged
-  std::uint8_t length = 0;   // bytes in front of the network header: 14 or 18
+  std::uint16_t type = 0;   // of what follows the tag, host order
+  std::uint16_t vlan = 0;   // 0: untagged or priority-tagged
+  std::uint8_t length = 0;  // bytes in front of the network header: 14 or 18
 };
 
 /// What the packet path knows of one packet. Offsets count from the frame's first byte.
 struct Packet {
   Address source;
   Address destination;
-  be16 source_port;               // TCP and UDP; else 0
+  be16 source_port;  // TCP and UDP; else 0
   be16 destination_port;
   std::uint16_t ip_offset = 0;
   std::uint16_t l4_offset = 0;
-  std::uint16_t frame_length = 0;   // up to the end of the IP packet; what lies behind is a trailer
-  std::uint16_t payload_length = 0; // bytes behind the TCP or UDP header
+  std::uint16_t frame_length = 0;    // up to the end of the IP packet; what lies behind is a trailer
+  std::uint16_t payload_length = 0;  // bytes behind the TCP or UDP header
   Protocol protocol = Protocol::kTcp;
   std::uint8_t ttl = 0;
   std::uint8_t tcp_flags = 0;

@@ -26,7 +26,9 @@ inline void translate(std::uint8_t* frame, const Packet& p, const Address& to, b
     const be32 from4 = from.to_v4();
     const be32 to4 = to.to_v4();
     // TTL and protocol make one 16-bit word of the header; only its high byte changes.
-    const auto word = [&](std::uint8_t ttl) { return be16::from_host(static_cast<std::uint16_t>(ttl << 8 | ip->protocol)); };
+    const auto word = [&](std::uint8_t ttl) {
+      return be16::from_host(static_cast<std::uint16_t>(ttl << 8 | ip->protocol));
+    };
     ChecksumDelta header;
     header.change(from4, to4).change(word(ip->ttl), word(static_cast<std::uint8_t>(ip->ttl - 1)));
     ip->ttl = static_cast<std::uint8_t>(ip->ttl - 1);

@@ -33,7 +33,7 @@ struct VipEntry {
   std::uint16_t last_port = 0;
   Protocol protocol = Protocol::kTcp;
   Reject reject = Reject::kRst;
-  std::uint32_t service = 0;              // position in Snapshot::service_names, for trace and show
+  std::uint32_t service = 0;  // position in Snapshot::service_names, for trace and show
 
   [[nodiscard]] bool is_live() const noexcept { return set != nullptr; }
   [[nodiscard]] bool is_single_port() const noexcept { return first_port == last_port; }
@@ -41,13 +41,13 @@ struct VipEntry {
 
 struct alignas(32) EndpointEntry {
   Address address;
-  be16 port;                                         // 0: as it arrived
+  be16 port;  // 0: as it arrived
   Protocol protocol = Protocol::kTcp;
-  bool is_live = false;                              // false: a miss
-  bool has_left = false;                             // some VIP no longer has it: see BackendSet::contains()
-  VipId sole_vip = VipId::kNone;                     // the one VIP it serves; none if it serves several or none
+  bool is_live = false;           // false: a miss
+  bool has_left = false;          // some VIP no longer has it: see BackendSet::contains()
+  VipId sole_vip = VipId::kNone;  // the one VIP it serves; none if it serves several or none
   NextHopId next_hop = NextHopId::kNone;
-  EndpointId any_port_sibling = EndpointId::kNone;   // same address and protocol, port as it arrived
+  EndpointId any_port_sibling = EndpointId::kNone;  // same address and protocol, port as it arrived
 };
 static_assert(sizeof(EndpointEntry) == 64 || sizeof(EndpointEntry) == 32);
 
@@ -58,9 +58,9 @@ struct AddressEntry {
     VipId vip;
   };
   bool is_vip = false;
-  std::vector<InterfaceId> own_on;           // it is these interfaces' own address; several: fe80:: ones
-  Reject reject = Reject::kRst;              // for ports that no VIP has: the quietest of its services'
-  std::vector<PortSpan> tcp_spans;           // ranges ascending and disjoint; `port: all` last
+  std::vector<InterfaceId> own_on;  // it is these interfaces' own address; several: fe80:: ones
+  Reject reject = Reject::kRst;     // for ports that no VIP has: the quietest of its services'
+  std::vector<PortSpan> tcp_spans;  // ranges ascending and disjoint; `port: all` last
   std::vector<PortSpan> udp_spans;
 
   [[nodiscard]] bool is_live() const noexcept { return is_vip || !own_on.empty(); }
@@ -76,7 +76,7 @@ struct AddressEntry {
 };
 
 struct InterfaceEntry {
-  std::string name;                          // empty: not live
+  std::string name;  // empty: not live
   PortIndex port{};
   std::uint16_t vlan = 0;
   std::uint16_t mtu = 1500;
@@ -113,11 +113,11 @@ struct Snapshot {
   std::uint64_t generation = 0;
   HashKey selection_key;
   Timeouts timeouts;
-  bool has_port_spans = false;                       // any range or all-port VIP at all
-  Chunked<VipEntry> vips;                            // by VipId
-  Chunked<EndpointEntry> endpoints;                  // by EndpointId
-  Chunked<AddressEntry> addresses;                   // by AddressId
-  std::vector<InterfaceEntry> interfaces;            // by InterfaceId; [0] is unused
+  bool has_port_spans = false;                         // any range or all-port VIP at all
+  Chunked<VipEntry> vips;                              // by VipId
+  Chunked<EndpointEntry> endpoints;                    // by EndpointId
+  Chunked<AddressEntry> addresses;                     // by AddressId
+  std::vector<InterfaceEntry> interfaces;              // by InterfaceId; [0] is unused
   std::vector<std::vector<InterfaceId>> by_port_vlan;  // [PortIndex][VLAN id, 4,096 of them]
   std::shared_ptr<const std::vector<std::string>> service_names;
 

@@ -72,7 +72,10 @@ Cases trunk_cases() {
   tell_tagged(timers.passes(seconds(10)), kClient, timed, kAck).counts({Event::kFlowExpired, Event::kFlowAdopted});
 
   // 200 clients at once, where 64 flows fit and at most 8 unconfirmed ones of this VIP.
-  Case& full = add(cases, "a flow table crowded with new flows: older ones give way, and every packet still passes, by hash alone").alone();
+  Case& full =
+      add(cases,
+          "a flow table crowded with new flows: older ones give way, and every packet still passes, by hash alone")
+          .alone();
   const auto client = [](int i) { return fmt::format("192.0.2.{}", 20 + i); };
   for (int i = 0; i < 200; ++i) ask_tagged(full, client(i), 4000, kSyn);
   for (int i = 0; i < 200; ++i) tell_tagged(full, client(i), 4000, kSyn | kAck);

@@ -46,7 +46,8 @@ class EalEnvironment : public ::testing::Environment {
     if (!held) {
       held =
           std::make_unique<dataplane::RteTables>(WorkerState::value(dataplane::RteTables::create({}, SOCKET_ID_ANY)));
-      if (const auto added = held->add(lb::difference({}, c.contents())); !added) throw std::runtime_error(added.error().message);
+      if (const auto added = held->add(lb::difference({}, c.contents())); !added)
+        throw std::runtime_error(added.error().message);
     }
     return *held;
   }
