@@ -29,7 +29,7 @@ void check(const Packet& p, const Link& link, std::span<const std::uint8_t> fram
     require(p.protocol == (p.is_v4 ? Protocol::kIcmp : Protocol::kIcmp6) && p.source_port == be16{});
   }
   if (p.has_ports()) require(p.source_port != be16{} && p.destination_port != be16{});
-  require(unreachable_length(p) <= (p.is_v4 ? kMaxIcmpError : kMaxIcmp6Error));
+  require(unreachable_length(p, 9000) <= (p.is_v4 ? kMaxIcmpError : kMaxIcmp6Error));
 }
 
 }  // namespace
