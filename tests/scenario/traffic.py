@@ -21,7 +21,7 @@ def af_xdp(report):
 
 def af_packet(report):
     with running(report, MEMBERS, driver="af_packet") as (lab, weir):
-        requests(report, lab, 5_000)
+        requests(report, lab, 10_000)
         bulk(report, lab)
 
 
