@@ -12,6 +12,7 @@
 
 #include "lb/address.h"
 #include "lb/hash.h"
+#include "lb/reject.h"
 
 namespace weir::config {
 
@@ -44,7 +45,7 @@ struct Timeouts {
   std::chrono::seconds tcp_closing{240};       // RFC 5382 REQ-5: at least 4 min
   std::chrono::seconds udp_new{30};
   std::chrono::seconds udp{300};  // RFC 4787 REQ-5: 5 min advised
-  std::chrono::seconds icmp{60};
+  std::chrono::seconds icmp{60};  // read, with a warning; no flow of this version uses it
   constexpr bool operator==(const Timeouts&) const noexcept = default;
 };
 
@@ -115,7 +116,7 @@ struct Backend {
   Where where;
 };
 
-enum class Reject : std::uint8_t { kRst, kIcmp, kDrop };
+using lb::Reject;
 
 struct Service {
   std::string name;

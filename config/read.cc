@@ -131,6 +131,8 @@ void read_timeouts(const Node& node, Values& values, Timeouts& t) {
     std::chrono::seconds* const all[] = {&t.tcp_new, &t.tcp_established, &t.tcp_closing, &t.udp_new, &t.udp, &t.icmp};
     for (std::size_t i = 0; i < std::size(all); ++i)
       if (key == kKeys[i].name) read_timeout(value, key, values, *all[i]);
+    if (key == "icmp")
+      values.problems().warn(value.where, "icmp: has no effect in this version, which keeps no ICMP flows");
   });
 }
 

@@ -26,15 +26,6 @@ using lb::ServiceKey;
 using lb::VipEntry;
 using lb::VipId;
 
-lb::Reject to_lb(config::Reject r) {
-  switch (r) {
-    case config::Reject::kRst: return lb::Reject::kRst;
-    case config::Reject::kIcmp: return lb::Reject::kIcmp;
-    case config::Reject::kDrop: return lb::Reject::kDrop;
-  }
-  return lb::Reject::kRst;
-}
-
 lb::Timeouts to_lb(const config::Timeouts& t) {
   const auto ticks = [](std::chrono::seconds s) { return static_cast<lb::Tick>(s.count()); };
   return {ticks(t.tcp_new), ticks(t.tcp_established), ticks(t.tcp_closing), ticks(t.udp_new), ticks(t.udp)};
@@ -315,7 +306,7 @@ lb::Result<void> Compiler::add_vip(Build& b, std::uint32_t position, const confi
   }
 
   AddressEntry& address = b.address_entries[vip.address];
-  address.reject = address.is_vip ? quieter(address.reject, to_lb(service.reject)) : to_lb(service.reject);
+  address.reject = address.is_vip ? quieter(address.reject, service.reject) : service.reject;
   address.is_vip = true;
   if (vip.ports.is_single()) {
     b.out.contents.vips[{vip.address, service.protocol, be16::from_host(vip.ports.first)}] = VipId(*id);
@@ -339,7 +330,7 @@ lb::Result<void> Compiler::add_vip(Build& b, std::uint32_t position, const confi
                .first_port = vip.ports.first,
                .last_port = vip.ports.last,
                .protocol = service.protocol,
-               .reject = to_lb(service.reject),
+               .reject = service.reject,
                .service = position});
   return {};
 }

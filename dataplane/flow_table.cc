@@ -82,40 +82,38 @@ std::uint64_t FlowTable::hash_of(const Address& client, be16 port) const noexcep
   return lb::sip_hash(key_, words[0], words[1], std::uint64_t{port.raw()});
 }
 
-FlowQuery FlowTable::forward(const Address& client, be16 client_port, VipId vip, bool match_port,
-                             be16 vip_port) const noexcept {
-  FlowQuery q;
-  q.is_v4 = client.is_v4();
-  q.hash = hash_of(client, client_port);
-  q.client = client;
-  q.client_port = client_port;
-  q.vip = vip;
-  q.endpoint = EndpointId::kNone;
-  q.port = vip_port.host();
-  q.match_port = match_port;
-  q.word0 = std::uint64_t{static_cast<std::uint16_t>(vip)} << kVipShift |
-            (q.is_v4 ? client_word(client.to_v4(), client_port) : 0);
-  q.mask0 = ~std::uint64_t{0};
-  q.word1 = std::uint64_t{q.port} << kPortShift;
-  q.mask1 = match_port ? kPortMask : 0;
-  return q;
-}
-
-FlowQuery FlowTable::reply(const Address& client, be16 client_port, EndpointId endpoint, bool match_port,
-                           be16 endpoint_port) const noexcept {
+FlowQuery FlowTable::query(const Address& client, be16 client_port, bool match_port, be16 port) const noexcept {
   FlowQuery q;
   q.is_v4 = client.is_v4();
   q.hash = hash_of(client, client_port);
   q.client = client;
   q.client_port = client_port;
   q.vip = VipId::kNone;
-  q.endpoint = endpoint;
-  q.port = endpoint_port.host();
+  q.endpoint = EndpointId::kNone;
+  q.port = port.host();
   q.match_port = match_port;
   q.word0 = q.is_v4 ? client_word(client.to_v4(), client_port) : 0;
   q.mask0 = kClientMask;
-  q.word1 = static_cast<std::uint64_t>(endpoint) | std::uint64_t{q.port} << kPortShift;
-  q.mask1 = kEndpointMask | (match_port ? kPortMask : 0);
+  q.word1 = std::uint64_t{q.port} << kPortShift;
+  q.mask1 = match_port ? kPortMask : 0;
+  return q;
+}
+
+FlowQuery FlowTable::forward(const Address& client, be16 client_port, VipId vip, bool match_port,
+                             be16 vip_port) const noexcept {
+  FlowQuery q = query(client, client_port, match_port, vip_port);
+  q.vip = vip;
+  q.word0 |= std::uint64_t{static_cast<std::uint16_t>(vip)} << kVipShift;
+  q.mask0 = ~std::uint64_t{0};
+  return q;
+}
+
+FlowQuery FlowTable::reply(const Address& client, be16 client_port, EndpointId endpoint, bool match_port,
+                           be16 endpoint_port) const noexcept {
+  FlowQuery q = query(client, client_port, match_port, endpoint_port);
+  q.endpoint = endpoint;
+  q.word1 |= static_cast<std::uint64_t>(endpoint);
+  q.mask1 |= kEndpointMask;
   return q;
 }
 

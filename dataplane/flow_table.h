@@ -205,6 +205,9 @@ class FlowTable {
   [[nodiscard]] static std::uint64_t client_word(lb::be32 address, lb::be16 port) noexcept {
     return std::uint64_t{port.raw()} << 32 | address.raw();
   }
+  /// What both directions ask alike: by the client's socket, and a port where `match_port`.
+  [[nodiscard]] FlowQuery query(const lb::Address& client, lb::be16 client_port, bool match_port,
+                                lb::be16 port) const noexcept;
   [[nodiscard]] std::uint64_t hash_of(const lb::Address& client, lb::be16 port) const noexcept;
 
   [[nodiscard]] std::uint32_t first_bucket(std::uint64_t hash) const noexcept { return lb::reduce(hash, buckets_); }

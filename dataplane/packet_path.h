@@ -316,12 +316,12 @@ class PacketPath {
 
   bool admit_forward(Walk& w, FlowRef ref) noexcept {
     const lb::VipEntry& v = *vip(w.vip_id);
-    if (ref && must_choose_anew(w, v, ref)) {
-      flows_.erase(ref);
-      ref = {};
-    }
     if (!ref) return open_flow(w, v);
     const Flow flow = flows_.read(ref);
+    if (must_choose_anew(w, v, flow)) {
+      flows_.erase(ref);
+      return open_flow(w, v);
+    }
     tracer_.found_flow(flow);
     w.endpoint_id = flow.endpoint;
     if (!find_next_hop(w)) return false;
@@ -330,8 +330,7 @@ class PacketPath {
     return true;
   }
 
-  bool must_choose_anew(const Walk& w, const lb::VipEntry& v, FlowRef ref) const noexcept {
-    const Flow flow = flows_.read(ref);
+  bool must_choose_anew(const Walk& w, const lb::VipEntry& v, const Flow& flow) const noexcept {
     const lb::EndpointEntry* e = endpoint(flow.endpoint);
     if (e == nullptr) return true;
     const bool has_left = e->has_left && !v.set->contains(flow.endpoint);

@@ -100,11 +100,9 @@ lb::Result<void> RteTables::check(const lb::TableChanges& changes) const {
   if (auto ok = fits("VIPs", vips_.held + changes.vips.added, vips_.capacity); !ok) return ok;
   if (auto ok = fits("endpoints", endpoints_.held + changes.endpoints.added, endpoints_.capacity); !ok) return ok;
   if (auto ok = fits("addresses", addresses_.held + changes.addresses.added, addresses_.capacity); !ok) return ok;
-  std::size_t v4 = 0, v6 = 0;
-  const auto count = [&](const lb::Prefix& p) { ++(p.address.is_v4() ? v4 : v6); };
-  for (const auto& [prefix, id] : routes_) count(prefix);
+  std::size_t v4 = routes_held_[0], v6 = routes_held_[1];
   for (const auto& [prefix, id] : changes.routes.put)
-    if (!routes_.contains(prefix)) count(prefix);
+    if (!routes_.contains(prefix)) ++(prefix.address.is_v4() ? v4 : v6);
   return fits("routes and neighbours", std::max(v4, v6), route_capacity_);
 }
 
@@ -156,7 +154,8 @@ lb::Result<void> RteTables::add_routes(const lb::TableChanges& changes) {
     return lb::fail("no room for the route " + lb::to_string(put[i].first) + ": " + rte_strerror(-error) +
                     "; restart weir to serve this file");
   }
-  for (const auto& [prefix, id] : put) routes_[prefix] = id;
+  for (const auto& [prefix, id] : put)
+    if (routes_.insert_or_assign(prefix, id).second) ++routes_held_[!prefix.address.is_v4()];
   return {};
 }
 
@@ -166,7 +165,7 @@ void RteTables::remove(const lb::TableChanges& changes) {
   remove_all(addresses_, changes.addresses);
   for (const lb::Prefix& prefix : changes.routes.removed) {
     remove_route(prefix);
-    routes_.erase(prefix);
+    routes_held_[!prefix.address.is_v4()] -= routes_.erase(prefix);
   }
 }
 

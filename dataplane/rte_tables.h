@@ -103,6 +103,7 @@ class RteTables {
   std::unique_ptr<rte_lpm6, FreeLpm> lpm6_;
   std::uint32_t route_capacity_ = 0;
   std::map<lb::Prefix, lb::NextHopId> routes_;  // what the LPMs hold
+  std::size_t routes_held_[2] = {};             // of them, IPv4 and IPv6
 };
 
 }  // namespace weir::dataplane

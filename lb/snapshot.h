@@ -20,11 +20,9 @@
 #include "lb/flow_state.h"
 #include "lb/hash.h"
 #include "lb/ids.h"
+#include "lb/reject.h"
 
 namespace weir::lb {
-
-/// How a packet is refused that no backend takes.
-enum class Reject : std::uint8_t { kRst, kIcmp, kDrop };
 
 struct VipEntry {
   Address address;
@@ -49,7 +47,7 @@ struct alignas(32) EndpointEntry {
   NextHopId next_hop = NextHopId::kNone;
   EndpointId any_port_sibling = EndpointId::kNone;  // same address and protocol, port as it arrived
 };
-static_assert(sizeof(EndpointEntry) == 64 || sizeof(EndpointEntry) == 32);
+static_assert(sizeof(EndpointEntry) == 32);
 
 /// An address that Weir answers for: of VIPs, of an interface, or (refused by check) neither.
 struct AddressEntry {

@@ -22,6 +22,7 @@
 
 #include "bench/dataplane/bench_eal.h"
 #include "control/compile.h"
+#include "dataplane/mbuf_io.h"
 #include "dataplane/packet_path.h"
 #include "dataplane/rte_tables.h"
 
@@ -56,14 +57,10 @@ class BenchIo {
   using Frame = rte_mbuf*;
   explicit BenchIo(WorkerCounters& counters) : counters_(counters) {}
 
-  [[nodiscard]] static std::uint8_t* data(Frame f) noexcept { return rte_pktmbuf_mtod(f, std::uint8_t*); }
-  [[nodiscard]] static std::size_t length(Frame f) noexcept { return f->data_len; }
+  [[nodiscard]] static std::uint8_t* data(Frame f) noexcept { return MbufIo::data(f); }
+  [[nodiscard]] static std::size_t length(Frame f) noexcept { return MbufIo::length(f); }
   [[nodiscard]] static std::uint8_t* reshape(Frame f, int delta, std::size_t length) noexcept {
-    if (static_cast<int>(f->data_off) + delta < 0 || f->data_off + delta + length > f->buf_len) return nullptr;
-    f->data_off = static_cast<std::uint16_t>(f->data_off + delta);
-    f->data_len = static_cast<std::uint16_t>(length);
-    f->pkt_len = static_cast<std::uint32_t>(length);
-    return data(f);
+    return MbufIo::reshape(f, delta, length);
   }
   void transmit(lb::PortIndex port, Frame f) noexcept {
     Port& p = ports_[index(port)];

@@ -1,6 +1,8 @@
 // Every key by itself: what it takes, both sides of each edge, and what it says to anything else.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tests/config/support.h"
 
 namespace weir::config {
@@ -16,6 +18,15 @@ Model model_of(std::string_view text) {
   if (loaded) return std::move(loaded->model);
   for (const auto& e : as_text(loaded.error().errors)) ADD_FAILURE() << e;
   return {};
+}
+
+TEST(Read, ATimerThatNothingUsesIsNotPassedOverInSilence) {
+  const auto loaded =
+      load_text("hash_key: \"00112233445566778899aabbccddeeff\"\nconntrack: {timeouts: {icmp: 5s}}\n", "f");
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(std::ranges::any_of(loaded->warnings, [](const Diagnostic& w) {
+    return w.where == Where{2, 30} && w.message.find("has no effect in this version") != std::string::npos;
+  }));
 }
 
 TEST(Read, EveryKeyArrivesInTheModel) {
