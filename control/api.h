@@ -49,7 +49,7 @@ class Api {
   void poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_t posted,
                     const std::function<void(const std::shared_ptr<FlowRequests>&)>& then);
   [[nodiscard]] Running running() const {
-    return {reloader_.running(), publisher_.current(), reloader_.baselines(), data_plane_};
+    return {reloader_.running(), reloader_.overlay(), publisher_.current(), reloader_.baselines(), data_plane_};
   }
 
   boost::asio::io_context& io_;

@@ -68,6 +68,7 @@ void put(lb::ChunkedBuilder<T>& array, std::size_t i, T value) {
 
 struct Compiler::Build {
   const config::Model& model;
+  const Overlay& overlay;
   std::shared_ptr<lb::Snapshot> snapshot;
   lb::ChunkedBuilder<VipEntry> vips;
   lb::ChunkedBuilder<EndpointEntry> endpoints;
@@ -85,8 +86,8 @@ struct Compiler::Build {
   std::unordered_set<std::uint32_t> left;  // becomes left_
 };
 
-lb::Result<Compiled> Compiler::prepare(const config::Model& model, std::uint64_t generation) {
-  Build b{.model = model, .snapshot = std::make_shared<lb::Snapshot>(), .left = left_};
+lb::Result<Compiled> Compiler::prepare(const config::Model& model, const Overlay& overlay, std::uint64_t generation) {
+  Build b{.model = model, .overlay = overlay, .snapshot = std::make_shared<lb::Snapshot>(), .left = left_};
   if (last_ != nullptr) {
     b.vips = lb::ChunkedBuilder<VipEntry>(last_->vips);
     b.endpoints = lb::ChunkedBuilder<EndpointEntry>(last_->endpoints);
@@ -120,8 +121,8 @@ void Compiler::reject() {
   pending_ = {};
 }
 
-lb::Result<Compiled> Compiler::compile(const config::Model& model, std::uint64_t generation) {
-  auto compiled = prepare(model, generation);
+lb::Result<Compiled> Compiler::compile(const config::Model& model, std::uint64_t generation, const Overlay& overlay) {
+  auto compiled = prepare(model, overlay, generation);
   if (compiled) accept();
   return compiled;
 }
@@ -268,7 +269,8 @@ lb::Result<std::shared_ptr<const lb::BackendSet>> Compiler::set_of(Build& b, con
     entry.protocol = service.protocol;
     entry.is_live = true;
     entry.next_hop = *hop;
-    next.members.push_back({backend.address, backend.port, backend.weight});
+    const bool is_drained = b.overlay.drain_of(service.name, backend) != nullptr;
+    next.members.push_back({backend.address, backend.port, is_drained ? std::uint16_t{0} : backend.weight});
     next.ids.push_back(EndpointId(*id));
   }
   next.size = service.maglev_size.value_or(lb::default_maglev_size(next.members.size()));

@@ -1,5 +1,5 @@
-// The configuration's last step before the workers: a checked model becomes a snapshot, the contents of the tables
-// beside it, and the next-hop words.
+// The configuration's last step before the workers: a checked model, and the overlay beside it, become a snapshot, the
+// contents of the tables beside it, and the next-hop words.
 //
 // A Compiler remembers what the last generation was, because three things live longer than one file: ids (of VIPs,
 // endpoints, addresses, interfaces, next hops), Maglev tables of services that did not change, and endpoints that
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "config/model.h"
+#include "control/overlay.h"
 #include "lb/id_registry.h"
 #include "lb/next_hops.h"
 #include "lb/plain_tables.h"
@@ -81,13 +82,15 @@ class Compiler {
 
   /// Refuses, changing nothing, only when ids run out (which retired endpoints can cause). On success the caller tries
   /// to publish the result, and says by accept() or reject() what became of it before anything else is asked.
-  [[nodiscard]] lb::Result<Compiled> prepare(const config::Model& model, std::uint64_t generation);
+  [[nodiscard]] lb::Result<Compiled> prepare(const config::Model& model, const Overlay& overlay,
+                                             std::uint64_t generation);
   /// It runs; the next generation builds on it.
   void accept();
   /// It does not; as if prepare() had not been called.
   void reject();
   /// prepare() and accept(), for those whose publication cannot fail.
-  [[nodiscard]] lb::Result<Compiled> compile(const config::Model& model, std::uint64_t generation);
+  [[nodiscard]] lb::Result<Compiled> compile(const config::Model& model, std::uint64_t generation,
+                                             const Overlay& overlay = {});
 
   /// After the grace period of the last published generation: frees retired ids that have no flows, as `flows` says
   /// (summed over workers), and adds them to `freed`. True if the tables should shrink: compile the same model again.

@@ -91,7 +91,8 @@ int run_daemon(const RunOptions& options) {
 
   // The first generation.
   Compiler compiler((*data_plane)->port_macs());
-  auto compiled = compiler.compile(loaded->model, 1);
+  Overlay overlay;
+  auto compiled = compiler.compile(loaded->model, 1, overlay);
   if (!compiled) return stop_with(kExitRefused, options.config_file + ": " + compiled.error().message);
   Publisher publisher(io, **data_plane);
   if (auto done = publisher.publish_first(std::make_shared<const Compiled>(std::move(*compiled))); !done)
@@ -103,7 +104,8 @@ int run_daemon(const RunOptions& options) {
   const std::string socket = loaded->model.control.socket;
   const std::string services = plural(loaded->model.services.size(), "service");
   Reloader reloader(io, **data_plane, publisher, std::move(compiler),
-                    std::make_shared<const config::Loaded>(std::move(*loaded)), options.socket.has_value());
+                    std::make_shared<const config::Loaded>(std::move(*loaded)), std::move(overlay),
+                    options.socket.has_value());
   Api api(io, **data_plane, publisher, reloader);
   auto server = HttpServer::listen(
       io, socket, [&](const Request& request, const Responder& respond) { api.handle(request, respond); });

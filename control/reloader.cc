@@ -1,6 +1,7 @@
 #include "control/reloader.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -66,14 +67,16 @@ std::vector<std::string> warnings_of(const config::Loaded& loaded) {
 }  // namespace
 
 Reloader::Reloader(boost::asio::io_context& io, DataPlane& data_plane, Publisher& publisher, Compiler compiler,
-                   std::shared_ptr<const config::Loaded> loaded, bool keeps_socket)
+                   std::shared_ptr<const config::Loaded> loaded, Overlay overlay, bool keeps_socket)
     : io_(io),
       collect_timer_(io),
       data_plane_(data_plane),
       publisher_(publisher),
       compiler_(std::move(compiler)),
       keeps_socket_(keeps_socket),
-      running_(std::move(loaded)) {
+      running_(std::move(loaded)),
+      overlay_(std::make_shared<const Overlay>(std::move(overlay))),
+      wanted_(overlay_) {
   schedule_collect();
 }
 
@@ -91,23 +94,51 @@ void Reloader::on_control(Work work) {
   boost::asio::post(io_, std::move(work));
 }
 
-// ---- a reload ----
+// ---- what is asked for ----
 
-void Reloader::reload(std::function<void(const ReloadOutcome&)> done) {
-  waiting_.push_back(std::move(done));
-  if (!is_busy_) begin();
+void Reloader::reload(Done done) {
+  waiting_reloads_.push_back(std::move(done));
+  begin();
+}
+
+void Reloader::change(const std::function<void(Overlay&)>& edit, Generation generation, Done done) {
+  auto next = std::make_shared<Overlay>(*wanted_);
+  edit(*next);
+  wanted_ = std::move(next);
+  if (done) waiting_changes_.push_back(std::move(done));
+  is_change_wanted_ = true;
+  is_next_generation_ |= generation == Generation::kNext;
+  begin();
 }
 
 void Reloader::begin() {
-  is_busy_ = true;
-  asked_ = std::exchange(waiting_, {});
-  notify_reloading();
-  on_compile_thread(
-      [this, running = running_, next = publisher_.generation() + 1] { load_and_compile(running, next); });
+  if (is_busy_) return;
+  if (is_change_wanted_) return begin_change();
+  if (!waiting_reloads_.empty()) begin_reload();
 }
 
-// On the compile thread.
-void Reloader::load_and_compile(const std::shared_ptr<const config::Loaded>& running, std::uint64_t generation) {
+void Reloader::begin_change() {
+  is_busy_ = true;
+  is_reload_ = false;
+  asked_ = std::exchange(waiting_changes_, {});
+  is_change_wanted_ = false;
+  const std::uint64_t generation = publisher_.generation() + (std::exchange(is_next_generation_, false) ? 1 : 0);
+  on_compile_thread([this, next = Sources{running_, wanted_}, generation] { compile(next, generation); });
+}
+
+void Reloader::begin_reload() {
+  is_busy_ = true;
+  is_reload_ = true;
+  asked_ = std::exchange(waiting_reloads_, {});
+  notify_reloading();
+  on_compile_thread(
+      [this, now = Sources{running_, wanted_}, next = publisher_.generation() + 1] { load_and_compile(now, next); });
+}
+
+// ---- on the compile thread ----
+
+void Reloader::load_and_compile(const Sources& now, std::uint64_t generation) {
+  const std::shared_ptr<const config::Loaded>& running = now.loaded;
   const auto refuse_with = [this](std::vector<std::string> messages) {
     on_control([this, messages = std::move(messages)]() mutable { refuse(std::move(messages)); });
   };
@@ -130,55 +161,73 @@ void Reloader::load_and_compile(const std::shared_ptr<const config::Loaded>& run
         fmt::format("{}: `{}` differs from what runs; restart weir to change it, or put it back", file, key));
   if (!problems.empty()) return refuse_with(std::move(problems));
 
-  auto compiled = compiler_.prepare(loaded->model, generation);
-  if (!compiled) return refuse_with({fmt::format("{}: {}", file, compiled.error().message)});
-  on_control([this, next = std::make_shared<const config::Loaded>(std::move(*loaded)),
-              made = std::make_shared<const Compiled>(std::move(*compiled))] { publish(next, made); });
+  compile({std::make_shared<const config::Loaded>(std::move(*loaded)), now.overlay}, generation);
 }
 
-void Reloader::publish(const std::shared_ptr<const config::Loaded>& next,
-                       const std::shared_ptr<const Compiled>& compiled) {
-  auto before = running_;
+void Reloader::compile(const Sources& next, std::uint64_t generation) {
+  auto compiled = compiler_.prepare(next.loaded->model, *next.overlay, generation);
+  if (!compiled) {
+    return on_control([this, message = fmt::format("{}: {}", next.loaded->model.file, compiled.error().message)] {
+      refuse({message});
+    });
+  }
+  on_control([this, next, made = std::make_shared<const Compiled>(std::move(*compiled))] { publish(next, made); });
+}
+
+// ---- back on the control thread ----
+
+void Reloader::publish(const Sources& next, const std::shared_ptr<const Compiled>& compiled) {
+  auto before = Sources{running_, overlay_};
   const auto on_workers = [this] {
     const config::Model& m = running_->model;
-    spdlog::info("reloaded {}: generation {}, {}", m.file, publisher_.generation(),
-                 plural(m.services.size(), "service"));
+    if (is_reload_) {
+      spdlog::info("reloaded {}: generation {}, {}", m.file, publisher_.generation(),
+                   plural(m.services.size(), "service"));
+    }
     finish({.is_changed = true, .generation = publisher_.generation(), .messages = warnings_of(*running_)});
   };
   // The compiler goes on from here, and what is no longer used is dropped there.
   const auto on_idle = [this, before](std::shared_ptr<const Compiled> old) mutable {
-    on_compile_thread([this, before = std::exchange(before, nullptr), old = std::move(old)]() mutable {
+    on_compile_thread([this, before = std::exchange(before, {}), old = std::move(old)]() mutable {
       compiler_.accept();
-      before.reset();
+      before = {};
       old.reset();
       on_control([this] { become_idle(); });
     });
   };
-  const auto published = publisher_.publish(
-      compiled, {.on_published = [this, next] { running_ = next; }, .on_workers = on_workers, .on_idle = on_idle});
+  const auto published =
+      publisher_.publish(compiled, {.on_published = [this, next] { running_ = next.loaded, overlay_ = next.overlay; },
+                                    .on_workers = on_workers,
+                                    .on_idle = on_idle});
   if (published) return;
-  on_compile_thread([this, message = fmt::format("{}: {}", next->model.file, published.error().message)] {
+  on_compile_thread([this, message = fmt::format("{}: {}", next.loaded->model.file, published.error().message)] {
     compiler_.reject();
     on_control([this, message] { refuse({message}); });
   });
 }
 
 void Reloader::refuse(std::vector<std::string> messages) {
-  spdlog::error("reload refused: {}, generation {} goes on", plural(messages.size(), "problem"),
-                publisher_.generation());
+  if (is_reload_) {
+    spdlog::error("reload refused: {}, generation {} goes on", plural(messages.size(), "problem"),
+                  publisher_.generation());
+  } else {
+    spdlog::error("a change beside the file is refused and stays wanted: {}", fmt::join(messages, "; "));
+  }
   finish({.is_refused = true, .generation = publisher_.generation(), .messages = std::move(messages)});
   become_idle();
 }
 
 void Reloader::finish(const ReloadOutcome& outcome) {
-  notify_ready(
-      fmt::format("generation {}, {}", outcome.generation, plural(running_->model.services.size(), "service")));
+  if (is_reload_) {
+    notify_ready(
+        fmt::format("generation {}, {}", outcome.generation, plural(running_->model.services.size(), "service")));
+  }
   for (const auto& done : std::exchange(asked_, {})) done(outcome);
 }
 
 void Reloader::become_idle() {
   is_busy_ = false;
-  if (!waiting_.empty()) begin();
+  begin();
 }
 
 // ---- collecting ----
@@ -196,21 +245,20 @@ void Reloader::schedule_collect() {
 void Reloader::collect() {
   if (compiler_.retired_count() == 0) return;  // nobody else has the compiler now
   is_busy_ = true;
-  on_compile_thread(
-      [this, running = running_, baselines = *baselines_, generation = publisher_.generation()]() mutable {
-        Compiler::Freed freed;
-        const bool is_smaller = compiler_.collect({[this](lb::VipId id) { return data_plane_.flows_of(id); },
-                                                   [this](lb::EndpointId id) { return data_plane_.flows_of(id); }},
-                                                  &freed);
-        baselines.set(data_plane_, freed.vips, freed.endpoints);
-        std::shared_ptr<const Compiled> smaller;
-        if (is_smaller)
-          if (auto compiled = compiler_.prepare(running->model, generation))
-            smaller = std::make_shared<const Compiled>(std::move(*compiled));
-        on_control([this, smaller, next = std::make_shared<const Baselines>(std::move(baselines))] {
-          collected(smaller, next);
-        });
-      });
+  on_compile_thread([this, now = Sources{running_, overlay_}, baselines = *baselines_,
+                     generation = publisher_.generation()]() mutable {
+    Compiler::Freed freed;
+    const bool is_smaller = compiler_.collect({[this](lb::VipId id) { return data_plane_.flows_of(id); },
+                                               [this](lb::EndpointId id) { return data_plane_.flows_of(id); }},
+                                              &freed);
+    baselines.set(data_plane_, freed.vips, freed.endpoints);
+    std::shared_ptr<const Compiled> smaller;
+    if (is_smaller)
+      if (auto compiled = compiler_.prepare(now.loaded->model, *now.overlay, generation))
+        smaller = std::make_shared<const Compiled>(std::move(*compiled));
+    on_control(
+        [this, smaller, next = std::make_shared<const Baselines>(std::move(baselines))] { collected(smaller, next); });
+  });
 }
 
 void Reloader::collected(const std::shared_ptr<const Compiled>& smaller,

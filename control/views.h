@@ -13,6 +13,7 @@
 #include "control/baselines.h"
 #include "control/compile.h"
 #include "control/data_plane.h"
+#include "control/overlay.h"
 #include "control/url.h"
 #include "dataplane/worker.h"
 #include "lb/result.h"
@@ -22,6 +23,7 @@ namespace weir::control {
 /// One generation and what it belongs to, held for as long as the view is being made.
 struct Running {
   std::shared_ptr<const config::Loaded> loaded;
+  std::shared_ptr<const Overlay> overlay;
   std::shared_ptr<const Compiled> compiled;
   std::shared_ptr<const Baselines> baselines;
   const DataPlane& data_plane;

@@ -73,8 +73,8 @@ const std::vector<lb::MacAddress> kPortMacs{mac("02:00:00:00:00:01"), mac("02:00
 /// What a running Weir does with a Compiler.
 class Running {
  public:
-  const Compiled& load(const config::Model& m) {
-    auto compiled = compiler.compile(m, ++generation);
+  const Compiled& load(const config::Model& m, const Overlay& overlay = {}) {
+    auto compiled = compiler.compile(m, ++generation, overlay);
     EXPECT_TRUE(compiled.has_value()) << (compiled ? "" : compiled.error().message);
     if (compiled) now = std::move(*compiled);
     return now;
@@ -314,6 +314,26 @@ TEST(Compile, ADrainedBackendHasNotLeft) {
 }
 
 // ---- VIPs ----
+
+TEST(Compile, ABackendDrainedByCommandIsAsOneOfWeightZero) {
+  Running w;
+  config::Model m = two_services();
+  w.load(m);
+  const auto everywhere = Drain{.address = address("10.0.0.5"), .port = 8080};
+  const auto drained = w.load(m, {.drains = {everywhere}}).snapshot;
+  const auto set = w.vip("203.0.113.10", 80).set;
+  for (std::uint64_t hash = 0; hash < 100; ++hash)
+    EXPECT_EQ(set->choose(hash << 57), w.endpoint_id("10.0.0.6")) << "only the other one gets new flows";
+  EXPECT_FALSE(w.endpoint("10.0.0.5").has_left) << "and the drained one keeps its own";
+
+  Drain elsewhere = everywhere;
+  elsewhere.service = "mail";
+  w.load(m, {.drains = {elsewhere}});
+  bool is_chosen = false;
+  for (std::uint64_t hash = 0; hash < 100; ++hash)
+    is_chosen |= w.vip("203.0.113.10", 80).set->choose(hash << 57) == w.endpoint_id("10.0.0.5");
+  EXPECT_TRUE(is_chosen) << "a drain of another service's backend is none of this one's";
+}
 
 TEST(Compile, ARemovedVipIsAMissAtOnceAndItsIdRestsUntilNoFlowIsLeft) {
   Running w;
