@@ -323,9 +323,7 @@ void read_stop(const Node& node, Values& values) {
   });
 }
 
-}  // namespace
-
-Draft read_model(const Tree& tree, Problems& problems) {
+Draft read_file(const Node& root, Values& values) {
   static constexpr Key kKeys[] = {{"workers"},
                                   {"memory"},
                                   {"control"},
@@ -344,14 +342,13 @@ Draft read_model(const Tree& tree, Problems& problems) {
                                   {"kubernetes", Need::kLater},
                                   {"mtu_exceeded", Need::kLater}};
   static constexpr Word kTransit[] = {{"drop"}, {"kernel", true}};
-  Values values(problems);
-  Draft draft{.root = tree.root().where};
+  Draft draft{.root = root.where};
   Model& model = draft.model;
   const auto each = [&](const Node& list, std::string_view key, auto read_item, bool& whole) {
     whole &= values.items(list, key, [&](const Node& item) { read_item(item, values, draft); });
   };
 
-  values.fields(tree.root(), "the file", kKeys, [&](std::string_view key, const Node& value) {
+  values.fields(root, "the file", kKeys, [&](std::string_view key, const Node& value) {
     bool services_whole = true;
     if (key == "workers") read_workers(value, values, model);
     if (key == "memory") read_memory(value, values, draft);
@@ -368,6 +365,21 @@ Draft read_model(const Tree& tree, Problems& problems) {
     if (key == "services") each(value, key, read_service, services_whole);
   });
   return draft;
+}
+
+}  // namespace
+
+Draft read_model(const Tree& tree, Problems& problems) {
+  Values values(problems);
+  return read_file(tree.root(), values);
+}
+
+Outline outline_file() {
+  Outline outline;
+  Problems problems;  // of shapes that stand for no value
+  Values values(problems, &outline);
+  static_cast<void>(read_file(Node{.kind = NodeKind::kMap}, values));
+  return outline;
 }
 
 }  // namespace weir::config

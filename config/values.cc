@@ -58,6 +58,7 @@ std::optional<std::string_view> Values::scalar(const Node& node, std::string_vie
 
 std::optional<std::string_view> Values::text(const Node& node, std::string_view key, std::string_view expected,
                                              bool (*is_shape)(std::string_view)) {
+  if (outline_ != nullptr) return outline_->is_text = true, std::nullopt;
   const auto raw = scalar(node, key, expected);
   if (!raw || node.quoted || (is_shape != nullptr && is_shape(*raw))) return raw;
   const Plain plain = classify_plain(*raw);
@@ -77,6 +78,7 @@ std::optional<std::string_view> Values::text(const Node& node, std::string_view 
 
 std::optional<std::uint64_t> Values::number(const Node& node, std::string_view key, std::uint64_t least,
                                             std::uint64_t most) {
+  if (outline_ != nullptr) return outline_->number = {least, most}, std::nullopt;
   if (const auto value = plain_number(node); value && *value >= least && *value <= most) return value;
 
   const std::string expected = fmt::format("a number from {} to {}", least, most);
@@ -104,6 +106,7 @@ std::optional<std::uint64_t> Values::number(const Node& node, std::string_view k
 }
 
 std::optional<bool> Values::boolean(const Node& node, std::string_view key) {
+  if (outline_ != nullptr) return outline_->is_bool = true, std::nullopt;
   const auto raw = scalar(node, key, "true or false");
   if (!raw) return std::nullopt;
   const Plain plain = classify_plain(*raw);
@@ -119,6 +122,7 @@ std::optional<bool> Values::boolean(const Node& node, std::string_view key) {
 
 std::optional<std::chrono::milliseconds> Values::duration(const Node& node, std::string_view key,
                                                           std::string_view example) {
+  if (outline_ != nullptr) return outline_->is_duration = true, std::nullopt;
   const std::string expected = fmt::format("one number with ms, s, m, h or d, such as {}", example);
   const auto raw = scalar(node, key, expected);
   if (!raw) return std::nullopt;
@@ -143,6 +147,12 @@ std::optional<std::size_t> Values::word(const Node& node, std::string_view key, 
   for (const Word& w : words) {
     names.push_back(w.name);
     if (!w.is_later) expected += (expected.empty() ? "" : " | ") + std::string(w.name);
+  }
+  if (outline_ != nullptr) {
+    outline_->words.clear();
+    for (const Word& w : words)
+      if (!w.is_later) outline_->words.emplace_back(w.name);
+    return std::nullopt;
   }
   const auto raw = text(node, key, expected);
   if (!raw) return std::nullopt;

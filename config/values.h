@@ -10,7 +10,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "config/outline.h"
 #include "config/problems.h"
 #include "config/yaml.h"
 
@@ -30,7 +32,8 @@ struct Word {
 
 class Values {
  public:
-  explicit Values(Problems& problems) : problems_(problems) {}
+  /// With an outline (config/outline.h) it tells there what would be read, and reads nothing.
+  explicit Values(Problems& problems, Outline* outline = nullptr) : problems_(problems), outline_(outline) {}
 
   /// Text that is text for certain: quoted, or nothing any YAML reader takes for something else. `expected` completes
   /// "name: expected ...". What `is_shape` accepts passes even so: a MAC address may be all digits and colons.
@@ -56,6 +59,7 @@ class Values {
   /// Calls `each(item)` for every item of a list; false if it is none.
   template <class F>
   bool items(const Node& list, std::string_view key, F&& each) {
+    if (outline_ != nullptr) return outline_items(each);
     if (!is_a(list, NodeKind::kSequence, key, "a list")) return false;
     for (const Node* item = list.first_child(); item != list.end(); item = item->next()) each(*item);
     return true;
@@ -65,6 +69,7 @@ class Values {
   /// keys. `what` names the mapping: "a backend".
   template <class F>
   bool fields(const Node& map, std::string_view what, std::span<const Key> keys, F&& each) {
+    if (outline_ != nullptr) return outline_fields(keys, each);
     if (!is_a(map, NodeKind::kMap, what, "a mapping (key: value)")) return false;
     Seen seen{};
     for (const Node* key = map.first_child(); key != map.end();) {
@@ -79,6 +84,30 @@ class Values {
   Problems& problems() noexcept { return problems_; }
 
  private:
+  // Readers that take more than one shape look at the node first: they are shown a scalar and something else.
+  template <class Walk>
+  void outline_each_shape(Outline& at, Walk&& walk) {
+    static constexpr Node kShapes[] = {{.kind = NodeKind::kScalar}, {.kind = NodeKind::kSequence}};
+    Outline* const outer = std::exchange(outline_, &at);
+    for (const Node& shape : kShapes) walk(shape);
+    outline_ = outer;
+  }
+  template <class F>
+  bool outline_items(F&& each) {
+    if (outline_->item == nullptr) outline_->item = std::make_unique<Outline>();
+    outline_each_shape(*outline_->item, [&](const Node& shape) { each(shape); });
+    return false;
+  }
+  template <class F>
+  bool outline_fields(std::span<const Key> keys, F&& each) {
+    outline_->is_map = true;
+    for (const Key& key : keys)
+      if (key.need != Key::kLater)
+        outline_each_shape(outline_->field(key.name, key.need == Key::kRequired).value,
+                           [&](const Node& shape) { each(key.name, shape); });
+    return false;
+  }
+
   static constexpr std::size_t kMostKeys = 32;
   using Seen = std::array<Where, kMostKeys>;  // where each known key stood; {0, 0}: not yet
 
@@ -89,6 +118,7 @@ class Values {
   void report_missing(const Node& map, std::string_view what, std::span<const Key> keys, const Seen& seen);
 
   Problems& problems_;
+  Outline* outline_;  // of the value being read; none: reading is for real
 };
 
 /// "a list", "the number 5", "the text 'x'": for "expected ..., found ...".

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "config/schema.h"
 #include "control/check.h"
 #include "control/completion.h"
 #include "control/daemon.h"
@@ -34,8 +35,8 @@ namespace json = boost::json;
 constexpr auto kReplyTimeout = std::chrono::seconds(35);
 
 /// Commands that the design has and this version has not.
-constexpr std::array<std::string_view, 9> kLaterCommands{"diff",   "drain",   "enable",  "flush", "top",
-                                                         "import", "capture", "ipvsadm", "schema"};
+constexpr std::array<std::string_view, 8> kLaterCommands{"diff", "drain",  "enable",  "flush",
+                                                         "top",  "import", "capture", "ipvsadm"};
 
 class Program {
  public:
@@ -51,6 +52,7 @@ class Program {
   void add_show();
   void add_trace();
   void add_keygen();
+  void add_schema();
   void add_version();
   void add_completion();
   void add_later_commands();
@@ -100,6 +102,7 @@ int Program::main(int argc, const char* const* argv) {
   add_show();
   add_trace();
   add_keygen();
+  add_schema();
   add_version();
   add_completion();
   add_later_commands();
@@ -210,6 +213,15 @@ void Program::add_trace() {
 void Program::add_keygen() {
   CLI::App* command = add("keygen", "print a random hash_key (32 hex digits); give all boxes of a group the same one",
                           "weir keygen", [this] { return keygen(); });
+  command->add_option("--socket", socket_)->group("");
+}
+
+void Program::add_schema() {
+  CLI::App* command = add("schema", "print the JSON Schema of weir.yaml, for editors and for checks elsewhere",
+                          "weir schema > weir.schema.json", [this] {
+                            out_ << config::schema_text();
+                            return kExitDone;
+                          });
   command->add_option("--socket", socket_)->group("");
 }
 

@@ -92,12 +92,18 @@ TEST(Cli, UsageErrorsExitWith2) {
 }
 
 TEST(Cli, CommandsOfLaterVersionsSaySo) {
-  for (const char* name : {"diff", "drain", "enable", "flush", "top", "import", "capture", "ipvsadm", "schema"}) {
+  for (const char* name : {"diff", "drain", "enable", "flush", "top", "import", "capture", "ipvsadm"}) {
     const Outcome o = weir({name, "-c", "weir.yaml", "--help"});
     EXPECT_EQ(o.exit_code, kExitUsage) << name;
     EXPECT_EQ(o.err, std::string("weir ") + name + ": not in this version\n");
   }
   EXPECT_EQ(weir({"check", "--host"}).err, "weir check --host: not in this version\n");
+}
+
+TEST(Cli, PrintsTheSchema) {
+  const Outcome o = weir({"schema"});
+  EXPECT_EQ(o.exit_code, kExitDone);
+  EXPECT_THAT(o.out, AllOf(HasSubstr("json-schema.org/draft/2020-12"), HasSubstr("\"services\"")));
 }
 
 TEST(Cli, AMistypedCommandIsNamed) {
