@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -35,6 +36,13 @@ dataplane::RteTables::Size table_size(const config::Model& m) {
           .routes = with_room(m.routes.size() + m.neighbors.size(), 16'384)};
 }
 
+lb::HashKey random_key() {
+  lb::HashKey key;
+  // Without it a key that is the same on each start: outsiders could aim at one worker, nothing else is lost.
+  if (getentropy(&key, sizeof key) != 0) key = lb::kPublicHashKey;
+  return key;
+}
+
 // Every PCI device that a port stands on, members of a bond too.
 std::vector<std::string> pci_devices(const config::Model& m) {
   std::vector<std::string> addresses;
@@ -44,14 +52,16 @@ std::vector<std::string> pci_devices(const config::Model& m) {
   return addresses;
 }
 
-// The highest core this process may run on: the lowest ones get the interrupts.
-int pick_core(const config::Model& m) {
-  if (!m.worker_cores.empty()) return static_cast<int>(m.worker_cores.front());
+// Worker `w`'s core: of the list, else the highest that this process may run on, since the lowest get the interrupts.
+// With more workers than cores none is pinned (-1).
+int pick_core(const config::Model& m, unsigned w) {
+  if (!m.worker_cores.empty()) return static_cast<int>(m.worker_cores[w]);
   cpu_set_t cores;
   CPU_ZERO(&cores);
-  if (sched_getaffinity(0, sizeof cores, &cores) != 0) return -1;
+  if (sched_getaffinity(0, sizeof cores, &cores) != 0 || static_cast<unsigned>(CPU_COUNT(&cores)) < m.workers)
+    return -1;
   for (int core = CPU_SETSIZE - 1; core >= 0; --core)
-    if (CPU_ISSET(static_cast<unsigned>(core), &cores)) return core;
+    if (CPU_ISSET(static_cast<unsigned>(core), &cores) && w-- == 0) return core;
   return -1;
 }
 
@@ -119,21 +129,42 @@ lb::Result<void> DataPlane::open_ports(const config::Model& m) {
 
 lb::Result<void> DataPlane::make_workers(const config::Model& m) {
   rcu_ = std::make_unique<dataplane::Rcu>(m.workers);
+  owners_ = std::make_unique<lb::Owners>(m.workers, random_key());
+  auto rings = dataplane::WorkerRings::create(m.workers);
+  if (!rings) return std::unexpected(rings.error());
+  rings_ = std::move(*rings);
+  std::vector<dataplane::QueuePlan::Queues> queues;
+  for (const dataplane::Port& port : ports_) queues.push_back({port.rx_queues(), port.tx_queues()});
+  const dataplane::QueuePlan plan(m.workers, queues);
   for (std::uint32_t w = 0; w < m.workers; ++w) {
     dataplane::Worker::Options options{
         .index = w,
-        .core = pick_core(m),
+        .core = pick_core(m, w),
+        .hashes = std::vector<bool>(ports_.size()),
         .sleeps_when_idle = std::ranges::all_of(ports_, &dataplane::Port::is_software),
         .flows = {m.conntrack.capacity / m.workers, m.conntrack.wide_capacity / m.workers}};
-    for (std::size_t i = 0; i < ports_.size(); ++i) {
-      // Queues are dealt round-robin.
-      for (std::uint16_t q = 0; q < ports_[i].rx_queues(); ++q)
-        if (q % m.workers == w) options.rx.push_back({ports_[i].id(), q, lb::PortIndex(static_cast<std::uint16_t>(i))});
-      options.tx.push_back({ports_[i].id(), static_cast<std::uint16_t>(w % ports_[i].tx_queues())});
-    }
-    auto worker = dataplane::Worker::create(options, *tables_, next_hops_, *rcu_);
+    if (auto done = give_queues(options, plan); !done) return done;
+    auto worker = dataplane::Worker::create(options, *tables_, next_hops_, *rcu_, *owners_, *rings_);
     if (!worker) return std::unexpected(worker.error());
     workers_.push_back(std::move(*worker));
+  }
+  return {};
+}
+
+lb::Result<void> DataPlane::give_queues(dataplane::Worker::Options& options, const dataplane::QueuePlan& plan) {
+  const auto self = static_cast<lb::WorkerIndex>(options.index);
+  for (std::size_t i = 0; i < ports_.size(); ++i) {
+    for (std::uint16_t q = 0; q < ports_[i].rx_queues(); ++q)
+      if (plan.receiver(i, q) == self)
+        options.rx.push_back({ports_[i].id(), q, lb::PortIndex(static_cast<std::uint16_t>(i))});
+    const auto sender = plan.sender(i, self);
+    dataplane::TxQueue tx{ports_[i].id(), sender.queue};
+    if (sender.worker != self) {
+      auto ring = rings_->make_to_send(self, sender.worker);
+      if (!ring) return std::unexpected(ring.error());
+      tx.instead = *ring;
+    }
+    options.tx.push_back(tx);
   }
   return {};
 }
@@ -147,7 +178,8 @@ lb::Result<void> DataPlane::start() {
 }
 
 void DataPlane::stop() {
-  for (const auto& worker : workers_) worker->stop();
+  for (const auto& worker : workers_) worker->ask_to_stop();
+  for (const auto& worker : workers_) worker->join();
 }
 
 std::vector<lb::MacAddress> DataPlane::port_macs() const {

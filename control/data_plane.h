@@ -10,10 +10,13 @@
 #include "config/model.h"
 #include "dataplane/eal.h"
 #include "dataplane/port.h"
+#include "dataplane/queue_plan.h"
 #include "dataplane/rcu.h"
 #include "dataplane/rte_tables.h"
 #include "dataplane/worker.h"
+#include "dataplane/worker_rings.h"
 #include "lb/next_hops.h"
+#include "lb/owner.h"
 #include "lb/result.h"
 
 namespace weir::control {
@@ -22,6 +25,7 @@ class DataPlane {
  public:
   /// Opens the devices and builds tables and workers; no packet moves yet. Errors are the environment's (exit code 4).
   [[nodiscard]] static lb::Result<std::unique_ptr<DataPlane>> open(const config::Model& model);
+  ~DataPlane() { stop(); }
 
   /// The first snapshot has been published.
   [[nodiscard]] lb::Result<void> start();
@@ -44,6 +48,7 @@ class DataPlane {
   explicit DataPlane(dataplane::Eal eal);
   [[nodiscard]] lb::Result<void> open_ports(const config::Model& model);
   [[nodiscard]] lb::Result<void> make_workers(const config::Model& model);
+  [[nodiscard]] lb::Result<void> give_queues(dataplane::Worker::Options& options, const dataplane::QueuePlan& plan);
 
   // In the order of their making; destruction runs from the end.
   dataplane::Eal eal_;
@@ -52,6 +57,8 @@ class DataPlane {
   std::unique_ptr<dataplane::RteTables> tables_;
   lb::NextHops next_hops_;
   std::unique_ptr<dataplane::Rcu> rcu_;
+  std::unique_ptr<lb::Owners> owners_;
+  std::unique_ptr<dataplane::WorkerRings> rings_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
 };
 

@@ -1,15 +1,19 @@
-// PacketPath's Io over DPDK mbufs: frames of one segment, gathered per port and sent in bursts.
+// PacketPath's Io over DPDK mbufs: frames of one segment, gathered per port and sent in bursts; what another worker is
+// to process, or to send, is gathered per worker and put into its ring (dataplane/worker_rings.h).
 #pragma once
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "dataplane/counters.h"
 #include "lb/ids.h"
+#include "lb/owner.h"
 
 namespace weir::dataplane {
 
@@ -17,20 +21,24 @@ namespace weir::dataplane {
 struct TxQueue {
   std::uint16_t port_id = 0;  // DPDK's
   std::uint16_t queue_id = 0;
+  rte_ring* instead = nullptr;  // it has none: the ring to the worker that sends its frames
 };
 
 class MbufIo {
  public:
   using Frame = rte_mbuf*;
 
-  /// `queues` by PortIndex.
-  MbufIo(std::vector<TxQueue> queues, WorkerCounters& counters) : counters_(counters), ports_(queues.size()) {
+  /// `queues` by PortIndex; `owners` by worker: the rings for frames of their flows, null for this worker's own place.
+  MbufIo(std::vector<TxQueue> queues, WorkerCounters& counters, std::vector<rte_ring*> owners = {})
+      : counters_(counters), ports_(queues.size()), owners_(owners.size()) {
     for (std::size_t i = 0; i < queues.size(); ++i) ports_[i].queue = queues[i];
+    for (std::size_t i = 0; i < owners.size(); ++i) owners_[i].ring = owners[i];
   }
   MbufIo(const MbufIo&) = delete;
   MbufIo& operator=(const MbufIo&) = delete;
   ~MbufIo() {
     for (Port& p : ports_) rte_pktmbuf_free_bulk(p.waiting.data(), p.count);
+    for (Owner& o : owners_) rte_pktmbuf_free_bulk(o.waiting.data(), o.count);
   }
 
   [[nodiscard]] static std::uint8_t* data(Frame f) noexcept { return rte_pktmbuf_mtod(f, std::uint8_t*); }
@@ -53,14 +61,30 @@ class MbufIo {
   void transmit(lb::PortIndex port, Frame f) noexcept {
     Port& p = ports_[index(port)];
     p.waiting[p.count++] = f;
-    if (p.count == kTxBurst) flush(p);
+    if (p.count == kBurst) flush(p, port);
   }
   void drop(Frame f) noexcept { rte_pktmbuf_free(f); }
 
-  /// Sends what waits. Call once a loop.
+  /// Worker `to` owns the frame's flow. It came in by `port`.
+  void hand_over(Frame f, lb::PortIndex port, lb::WorkerIndex to) noexcept {
+    Owner& o = owners_[to];
+    f->port = static_cast<std::uint16_t>(index(port));
+    o.waiting[o.count++] = f;
+    if (o.count == kBurst) flush(o);
+  }
+  /// Of a frame that was handed over.
+  [[nodiscard]] static lb::PortIndex port(Frame f) noexcept { return lb::PortIndex{f->port}; }
+  [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame f) noexcept {
+    if ((f->ol_flags & RTE_MBUF_F_RX_RSS_HASH) == 0) return std::nullopt;
+    return f->hash.rss;
+  }
+
+  /// Sends and hands over what waits. Call once a loop.
   void flush() noexcept {
-    for (Port& p : ports_)
-      if (p.count > 0) flush(p);
+    for (std::size_t i = 0; i < ports_.size(); ++i)
+      if (ports_[i].count > 0) flush(ports_[i], lb::PortIndex(static_cast<std::uint16_t>(i)));
+    for (Owner& o : owners_)
+      if (o.count > 0) flush(o);
   }
 
   /// written: the worker; read: control.
@@ -69,28 +93,62 @@ class MbufIo {
   }
 
  private:
-  static constexpr std::uint16_t kTxBurst = 32;
+  static constexpr std::uint16_t kBurst = 32;
   struct Port {
     TxQueue queue;
     std::uint16_t count = 0;
-    std::array<Frame, kTxBurst> waiting{};
+    std::array<Frame, kBurst> waiting{};
     lb::Counter dropped;
+  };
+  struct Owner {
+    rte_ring* ring = nullptr;
+    std::uint16_t count = 0;
+    std::array<Frame, kBurst> waiting{};
   };
 
   // A full queue means that the port is behind; waiting would only add latency. Drop and count.
-  void flush(Port& p) noexcept {
+  void flush(Port& p, lb::PortIndex port) noexcept {
+    if (p.queue.instead != nullptr) return hand_to_send(p, port);
     const std::uint16_t sent = rte_eth_tx_burst(p.queue.port_id, p.queue.queue_id, p.waiting.data(), p.count);
     counters_.sent.add(sent);
-    for (std::uint16_t i = sent; i < p.count; ++i) {
-      counters_.drop(lb::DropReason::kTxFull);
-      p.dropped.add();
-      rte_pktmbuf_free(p.waiting[i]);
-    }
+    p.dropped.add(p.count - sent);
+    drop_rest(p.waiting, sent, p.count, lb::DropReason::kTxFull);
     p.count = 0;
   }
 
+  // Its transmit queue is another worker's; that one counts what it sends.
+  void hand_to_send(Port& p, lb::PortIndex port) noexcept {
+    for (std::uint16_t i = 0; i < p.count; ++i) p.waiting[i]->port = static_cast<std::uint16_t>(index(port));
+    const unsigned taken = enqueue(p.queue.instead, p.waiting, p.count);
+    counters_.count(lb::Event::kHandedToSend, taken);
+    p.count = 0;
+  }
+
+  void flush(Owner& o) noexcept {
+    const unsigned taken = enqueue(o.ring, o.waiting, o.count);
+    counters_.count(lb::Event::kHandedOver, taken);
+    o.count = 0;
+  }
+
+  // As with a port: a full ring means that the other worker is behind.
+  unsigned enqueue(rte_ring* ring, const std::array<Frame, kBurst>& frames, std::uint16_t count) noexcept {
+    const unsigned taken =
+        rte_ring_sp_enqueue_burst(ring, reinterpret_cast<void* const*>(frames.data()), count, nullptr);
+    drop_rest(frames, taken, count, lb::DropReason::kHandoverFull);
+    return taken;
+  }
+
+  void drop_rest(const std::array<Frame, kBurst>& frames, unsigned from, unsigned count,
+                 lb::DropReason reason) noexcept {
+    for (unsigned i = from; i < count; ++i) {
+      counters_.drop(reason);
+      rte_pktmbuf_free(frames[i]);
+    }
+  }
+
   WorkerCounters& counters_;
-  std::vector<Port> ports_;  // by PortIndex
+  std::vector<Port> ports_;    // by PortIndex
+  std::vector<Owner> owners_;  // by worker; empty if there is one
 };
 
 }  // namespace weir::dataplane

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "dataplane/counters.h"
 #include "lb/ids.h"
+#include "lb/owner.h"
 
 namespace weir::dataplane {
 
@@ -35,13 +37,16 @@ class MemoryFrame {
     return data();
   }
 
+  std::optional<std::uint32_t> rss_hash;  // as a NIC would tell it
+  lb::PortIndex port{};                   // only while it is handed over
+
  private:
   std::vector<std::uint8_t> buffer_;
   std::size_t start_ = kHeadroom;
   std::size_t length_;
 };
 
-/// PacketPath's Io over MemoryFrames. Keeps what was sent, in order, with its port; frames belong to the caller.
+/// PacketPath's Io over MemoryFrames. Keeps what was sent or handed over, in order; frames belong to the caller.
 class MemoryIo {
  public:
   using Frame = MemoryFrame*;
@@ -58,12 +63,24 @@ class MemoryIo {
     sent.push_back({port, f});
   }
   void drop(Frame) noexcept {}
+  void hand_over(Frame f, lb::PortIndex port, lb::WorkerIndex to) noexcept {
+    counters_.count(lb::Event::kHandedOver);
+    f->port = port;
+    handed_over.push_back({to, f});
+  }
+  [[nodiscard]] static lb::PortIndex port(Frame f) noexcept { return f->port; }
+  [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame f) noexcept { return f->rss_hash; }
 
   struct Sent {
     lb::PortIndex port;
     Frame frame;
   };
   std::vector<Sent> sent;  // reserve it where allocation matters
+  struct HandedOver {
+    lb::WorkerIndex to;
+    Frame frame;
+  };
+  std::vector<HandedOver> handed_over;
 
  private:
   WorkerCounters& counters_;

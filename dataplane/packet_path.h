@@ -22,6 +22,7 @@
 
 #include "dataplane/counters.h"
 #include "dataplane/flow_table.h"
+#include "dataplane/steering.h"
 #include "lb/answer.h"
 #include "lb/next_hops.h"
 #include "lb/parse.h"
@@ -58,10 +59,20 @@ class PacketPath {
   using Frame = typename Io::Frame;
   static constexpr std::size_t kBurst = 32;
 
-  /// All of them are this worker's own, but for `tables` and `next_hops`, which control edits under RCU.
+  /// Stands for the port in process(): other workers handed these frames over, and each frame tells its port.
+  static constexpr lb::PortIndex kHandedOver{0xffff};
+
+  /// All of them are this worker's own, but for `tables` and `next_hops`, which control edits under RCU. Without
+  /// `steering` there is one worker, and every flow is its own.
   PacketPath(const Tables& tables, Io& io, FlowTable& flows, WorkerCounters& counters, const lb::NextHops& next_hops,
-             Tracer tracer = {}) noexcept
-      : tables_(tables), io_(io), flows_(flows), counters_(counters), next_hops_(next_hops), tracer_(tracer) {}
+             Tracer tracer = {}, Steering* steering = nullptr) noexcept
+      : tables_(tables),
+        io_(io),
+        flows_(flows),
+        counters_(counters),
+        next_hops_(next_hops),
+        tracer_(tracer),
+        steering_(steering) {}
 
   /// Takes at most kBurst frames that arrived on `port` through the walk. `snapshot` stays valid for the call.
   void process(std::span<const Frame> frames, lb::PortIndex port, const lb::Snapshot& snapshot, Now now) noexcept {
@@ -69,7 +80,7 @@ class PacketPath {
     parse();
     match_vip();
     match_endpoint();
-    // Steer: with one worker, every flow's owner is this one. (With several: compute the owner, hand over.)
+    steer();
     find_flow();
     for (std::size_t i = 0, query = 0; i < received_; ++i) {
       Walk& w = walk_[i];
@@ -91,13 +102,15 @@ class PacketPath {
   }
 
  private:
-  // Where a packet left the walk. What sends nothing is done at once; what may answer is done in its turn, by leave().
-  enum class Exit : std::uint8_t { kNone, kDropped, kArp, kIcmp, kNoMatch };
+  // Where a packet left the walk. What sends nothing is done at once (dropped, handed over to its owner); what may
+  // answer is done in its turn, by leave().
+  enum class Exit : std::uint8_t { kNone, kGone, kArp, kIcmp, kNoMatch };
 
   // One packet on its way. Set by the step named, used by later ones.
   struct Walk {
     Frame frame{};            // receive
     Exit exit = Exit::kNone;  // any
+    lb::PortIndex port{};
     std::uint8_t* data = nullptr;
     lb::Link link;  // parse
     const lb::InterfaceEntry* in = nullptr;
@@ -136,10 +149,14 @@ class PacketPath {
     for (std::size_t i = 0; i < received_; ++i) {
       walk_[i].frame = frames[i];
       walk_[i].exit = Exit::kNone;
+      walk_[i].port = port == kHandedOver ? Io::port(frames[i]) : port;
       walk_[i].data = Io::data(frames[i]);
       __builtin_prefetch(walk_[i].data);
     }
-    counters_.received.add(received_);
+    if (port == kHandedOver)
+      counters_.count(lb::Event::kTakenOver, received_);  // the worker that received them counted that
+    else
+      counters_.received.add(received_);
   }
 
   void parse() noexcept {
@@ -152,7 +169,7 @@ class PacketPath {
   bool parse_one(Walk& w) noexcept {
     const std::span<const std::uint8_t> frame(w.data, Io::length(w.frame));
     if (const auto refusal = lb::parse_link(frame, w.link)) return drop(w, *refusal);
-    w.in_id = snapshot_->interface_of(port_, w.link.vlan);
+    w.in_id = snapshot_->interface_of(w.port, w.link.vlan);
     if (w.in_id == lb::InterfaceId::kNone) return drop(w, lb::DropReason::kVlanUnknown);
     w.in = &snapshot_->interfaces[index(w.in_id)];
     const bool is_group = w.link.destination.is_group();
@@ -267,6 +284,40 @@ class PacketPath {
     return refuse(w, lb::DropReason::kNoVip, entry->reject);
   }
 
+  // ---- steer: a packet of another worker's flow goes there, as it came ----
+
+  void steer() noexcept {
+    is_owner_sure_ = steering_ == nullptr || port_ == kHandedOver;
+    if (is_owner_sure_ || steering_->trust(port_) == Steering::Trust::kTrusted) return;
+    Places mine;
+    for (const std::size_t place : walking_)
+      if (!steer_one(walk_[place])) mine.add(place);
+    walking_ = mine;
+    is_owner_sure_ = true;
+  }
+
+  // True: gone to its owner.
+  bool steer_one(Walk& w) noexcept {
+    const std::uint32_t hash = owner_hash(w);
+    if (steering_->trust(w.port) == Steering::Trust::kProving) prove(w, hash);
+    const lb::WorkerIndex owner = steering_->owners().at(hash);
+    if (owner == steering_->self()) return false;
+    w.exit = Exit::kGone;
+    io_.hand_over(w.frame, w.port, owner);
+    return true;
+  }
+
+  void prove(const Walk& w, std::uint32_t hash) noexcept {
+    if (!steering_->prove(w.port, Io::rss_hash(w.frame), hash)) counters_.count(lb::Event::kSteeringRefuted);
+  }
+
+  // Of the client's socket, whichever way the packet goes.
+  std::uint32_t owner_hash(const Walk& w) const noexcept {
+    const lb::Packet& p = w.packet;
+    return w.direction == lb::Direction::kForward ? steering_->owners().hash(p.source, p.source_port)
+                                                  : steering_->owners().hash(p.destination, p.destination_port);
+  }
+
   // ---- find flow ----
 
   void find_flow() noexcept {
@@ -292,6 +343,8 @@ class PacketPath {
   // the table; then what find_flow() found is asked for again.
   bool admit(Walk& w, std::size_t i) noexcept {
     FlowRef ref = flows_.edits() == edits_at_find_ ? refs_[i] : flows_.find(queries_[i]);
+    // A trusted port brings packets to their owner, so the owner was not computed; but a miss is worth it.
+    if (!ref && !is_owner_sure_ && steer_one(w)) return false;
     if (w.direction == lb::Direction::kForward) return admit_forward(w, drop_if_expired(ref));
     if (!ref) ref = find_by_sibling(w);
     return admit_reply(w, drop_if_expired(ref));
@@ -523,12 +576,12 @@ class PacketPath {
       case Exit::kIcmp: answer_icmp(w); break;
       case Exit::kNoMatch: no_match(w); break;
       case Exit::kNone:
-      case Exit::kDropped: break;
+      case Exit::kGone: break;
     }
   }
 
   bool drop(Walk& w, lb::DropReason reason) noexcept {
-    w.exit = Exit::kDropped;
+    w.exit = Exit::kGone;
     tracer_.dropped(reason);
     counters_.drop(reason);
     io_.drop(w.frame);
@@ -710,6 +763,7 @@ class PacketPath {
   WorkerCounters& counters_;
   const lb::NextHops& next_hops_;
   [[no_unique_address]] Tracer tracer_;
+  Steering* steering_;  // null: one worker
 
   lb::TokenBucket neighbor_answers_{kAnswersPerSecond, kAnswersPerSecond};
   lb::TokenBucket echo_answers_{kAnswersPerSecond, kAnswersPerSecond};
@@ -723,6 +777,7 @@ class PacketPath {
   lb::PortIndex port_{};
   std::size_t received_ = 0;
   std::uint64_t edits_at_find_ = 0;
+  bool is_owner_sure_ = true;  // that every packet still walking is of this worker's flows
   Places walking_;
   std::array<Walk, kBurst> walk_;
   std::array<FlowQuery, kBurst> queries_;

@@ -52,35 +52,38 @@ class Clock {
 }  // namespace
 
 lb::Result<std::unique_ptr<Worker>> Worker::create(const Options& options, const RteTables& tables,
-                                                   const lb::NextHops& next_hops, Rcu& rcu) {
+                                                   const lb::NextHops& next_hops, Rcu& rcu, const lb::Owners& owners,
+                                                   WorkerRings& rings) {
   auto flows = FlowTable::create(options.flows, random_key());
   if (!flows) return std::unexpected(flows.error());
   auto counters = WorkerCounters::create();
   if (!counters) return std::unexpected(counters.error());
-  return std::unique_ptr<Worker>(new Worker(options, tables, next_hops, rcu, std::move(*flows), std::move(*counters)));
+  return std::unique_ptr<Worker>(
+      new Worker(options, tables, next_hops, rcu, owners, rings, std::move(*flows), std::move(*counters)));
 }
 
 Worker::Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu,
-               FlowTable flows, WorkerCounters counters)
+               const lb::Owners& owners, WorkerRings& rings, FlowTable flows, WorkerCounters counters)
     : options_(options),
       rcu_(rcu),
       flows_(std::move(flows)),
       counters_(std::move(counters)),
-      io_(options.tx, counters_),
-      path_(tables, io_, flows_, counters_, next_hops) {}
+      rings_(rings),
+      steering_(owners, static_cast<lb::WorkerIndex>(options.index), options.hashes),
+      io_(options.tx, counters_, rings.out_of(static_cast<lb::WorkerIndex>(options.index))),
+      path_(tables, io_, flows_, counters_, next_hops, {}, rings.workers() > 1 ? &steering_ : nullptr) {}
 
 Worker::~Worker() {
-  stop();
+  ask_to_stop();
+  join();
 }
 
 void Worker::start() {
   thread_ = std::thread([this] { run(); });
 }
 
-void Worker::stop() {
-  if (!thread_.joinable()) return;
-  stopping_.store(true, std::memory_order_release);
-  thread_.join();
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
 }
 
 bool Worker::post(FlowRequest& request) noexcept {
@@ -103,7 +106,9 @@ void Worker::run() noexcept {
   const Clock clock;
   unsigned empty_polls = 0;
   bool was_busy = false;
-  for (Now last = clock.now(); !stopping_.load(std::memory_order_acquire);) {
+  bool is_over = false;
+  for (Now last = clock.now(); !is_over;) {
+    const bool could_advance = rings_.have_all_reached(stage_);  // asked before the rings are looked at
     const lb::Snapshot& snapshot = *rcu_.current();
     const Now now = clock.now();
     if (was_busy) load_.busy_ns.add(now.ns - last.ns);
@@ -115,16 +120,32 @@ void Worker::run() noexcept {
     expire(snapshot, now);
     answer(snapshot, now);
     rcu_.quiescent(options_.index);
+    is_over = advance_end(could_advance, was_busy);
 
     empty_polls = was_busy ? 0 : empty_polls + 1;
-    if (options_.sleeps_when_idle && empty_polls >= kEmptyPollsBeforeSleep) sleep();
+    if (options_.sleeps_when_idle && stage_ == 0 && empty_polls >= kEmptyPollsBeforeSleep) sleep();
   }
   rcu_.offline(options_.index);
   rte_thread_unregister();
 }
 
-// One burst from each of its queues.
+// True: it has ended.
+bool Worker::advance_end(bool could_advance, bool was_busy) noexcept {
+  const bool is_done = stage_ == 0 ? stopping_.load(std::memory_order_acquire) : could_advance && !was_busy;
+  if (!is_done) return false;
+  if (stage_ == WorkerRings::kStages) return true;
+  rings_.reach(stage_++);
+  return false;
+}
+
 bool Worker::poll_once(const lb::Snapshot& snapshot, Now now) noexcept {
+  const bool has_received = stage_ == 0 && poll_queues(snapshot, now);
+  const bool has_taken_over = rings_.workers() > 1 && poll_workers(snapshot, now);
+  return has_received || has_taken_over;
+}
+
+// One burst from each of its queues.
+bool Worker::poll_queues(const lb::Snapshot& snapshot, Now now) noexcept {
   bool is_busy = false;
   for (const RxQueue& q : options_.rx) {
     std::array<rte_mbuf*, Path::kBurst> frames;
@@ -133,6 +154,27 @@ bool Worker::poll_once(const lb::Snapshot& snapshot, Now now) noexcept {
     is_busy = true;
     load_.bursts.add();
     path_.process({frames.data(), n}, q.port, snapshot, now);
+  }
+  return is_busy;
+}
+
+// One burst of either cargo from each of the others.
+bool Worker::poll_workers(const lb::Snapshot& snapshot, Now now) noexcept {
+  bool is_busy = false;
+  const auto self = static_cast<lb::WorkerIndex>(options_.index);
+  std::array<rte_mbuf*, Path::kBurst> frames;
+  const auto take = [&](rte_ring* ring) {
+    if (ring == nullptr) return std::span<rte_mbuf*>{};
+    const unsigned n = rte_ring_sc_dequeue_burst(ring, reinterpret_cast<void**>(frames.data()), Path::kBurst, nullptr);
+    is_busy |= n > 0;
+    return std::span(frames.data(), n);
+  };
+  for (lb::WorkerIndex from = 0; from < rings_.workers(); ++from) {
+    if (const auto burst = take(rings_.to_process(from, self)); !burst.empty()) {
+      load_.bursts.add();
+      path_.process(burst, Path::kHandedOver, snapshot, now);
+    }
+    for (rte_mbuf* frame : take(rings_.to_send(from, self))) io_.transmit(MbufIo::port(frame), frame);
   }
   return is_busy;
 }

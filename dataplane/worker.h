@@ -17,7 +17,10 @@
 #include "dataplane/packet_path.h"
 #include "dataplane/rcu.h"
 #include "dataplane/rte_tables.h"
+#include "dataplane/steering.h"
+#include "dataplane/worker_rings.h"
 #include "lb/next_hops.h"
+#include "lb/owner.h"
 
 namespace weir::dataplane {
 
@@ -69,24 +72,29 @@ class Worker {
     int core = -1;                  // pinned there; -1: not pinned
     std::vector<RxQueue> rx;        // in the file's order of ports
     std::vector<TxQueue> tx;        // by PortIndex
+    std::vector<bool> hashes;       // by PortIndex: the port claims to hash by the owners' key
     bool sleeps_when_idle = false;  // all its ports are software
     FlowTable::Size flows;
   };
   /// What it shares outlives it. The first snapshot is published before start().
   [[nodiscard]] static lb::Result<std::unique_ptr<Worker>> create(const Options& options, const RteTables& tables,
-                                                                  const lb::NextHops& next_hops, Rcu& rcu);
+                                                                  const lb::NextHops& next_hops, Rcu& rcu,
+                                                                  const lb::Owners& owners, WorkerRings& rings);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
-  ~Worker();  // stops
+  ~Worker();  // it has stopped, or never started
 
   void start();
-  /// Asks it to end and waits; frames in flight are sent first.
-  void stop();
+  /// Asks it to end. It does when all workers of its rings are asked; frames in flight are sent first.
+  void ask_to_stop() noexcept { stopping_.store(true, std::memory_order_release); }
+  /// Waits for its end.
+  void join();
 
   // ---- control's side ----
   [[nodiscard]] const WorkerCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] const FlowTable& flows() const noexcept { return flows_; }
   [[nodiscard]] const MbufIo& io() const noexcept { return io_; }
+  [[nodiscard]] const Steering& steering() const noexcept { return steering_; }
   [[nodiscard]] const Options& options() const noexcept { return options_; }
   /// One at a time; false while the last one is not done.
   [[nodiscard]] bool post(FlowRequest& request) noexcept;
@@ -100,10 +108,13 @@ class Worker {
  private:
   using Path = PacketPath<RteTables, MbufIo>;
 
-  Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu, FlowTable flows,
-         WorkerCounters counters);
+  Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu,
+         const lb::Owners& owners, WorkerRings& rings, FlowTable flows, WorkerCounters counters);
   void run() noexcept;
   bool poll_once(const lb::Snapshot& snapshot, Now now) noexcept;
+  bool poll_queues(const lb::Snapshot& snapshot, Now now) noexcept;
+  bool poll_workers(const lb::Snapshot& snapshot, Now now) noexcept;
+  bool advance_end(bool could_advance, bool was_busy) noexcept;
   void expire(const lb::Snapshot& snapshot, Now now) noexcept;
   void answer(const lb::Snapshot& snapshot, Now now) noexcept;
   void sleep() noexcept;
@@ -112,8 +123,11 @@ class Worker {
   Rcu& rcu_;
   FlowTable flows_;
   WorkerCounters counters_;
+  WorkerRings& rings_;
+  Steering steering_;
   MbufIo io_;
   Path path_;
+  unsigned stage_ = 0;  // of the end: dataplane/worker_rings.h
   Load load_;
   std::uint64_t scanned_until_ns_ = 0;
   std::atomic<FlowRequest*> request_{nullptr};  // written: control sets, the worker clears

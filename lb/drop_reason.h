@@ -46,22 +46,27 @@ namespace weir::lb {
   X(kNoRoute, "no_route", "no route to the destination")                                               \
   X(kNeighUnresolved, "neigh_unresolved", "the next hop has no neighbour entry")                       \
   X(kMtu, "mtu", "larger than the MTU of the interface it leaves by")                                  \
-  X(kTxFull, "tx_full", "the port took fewer packets than offered")
+  X(kTxFull, "tx_full", "the port took fewer packets than offered")                                    \
+  X(kHandoverFull, "handover_full", "the ring to the worker it was to be handed over to was full")
 
 // Not drops: what is worth counting besides.
-#define LB_EVENTS(X)                                                                                \
-  X(kFlowNew, "flow_new", "flows opened by a client's first packet")                                \
-  X(kFlowAdopted, "flow_adopted", "flows adopted in mid-stream, from either side")                  \
-  X(kFlowConfirmed, "flow_confirmed", "flows that both sides have taken part in")                   \
-  X(kFlowExpired, "flow_expired", "flows forgotten after their idle time")                          \
-  X(kFlowOverwritten, "flow_overwritten", "unconfirmed flows overwritten in a full bucket")         \
-  X(kUntracked, "untracked", "packets forwarded by hash alone, because the flow table had no room") \
-  X(kAnsweredArp, "answered_arp", "ARP requests answered")                                          \
-  X(kAnsweredNd, "answered_nd", "neighbour solicitations answered")                                 \
-  X(kAnsweredEcho, "answered_echo", "ICMP echo requests answered")                                  \
-  X(kRefusedRst, "refused_rst", "packets refused with a TCP RST")                                   \
-  X(kRefusedIcmp, "refused_icmp", "packets refused with an ICMP unreachable")                       \
-  X(kRefusedSilently, "refused_silently", "refusals not sent: `reject: drop`, a RST, or the token bucket")
+#define LB_EVENTS(X)                                                                                       \
+  X(kFlowNew, "flow_new", "flows opened by a client's first packet")                                       \
+  X(kFlowAdopted, "flow_adopted", "flows adopted in mid-stream, from either side")                         \
+  X(kFlowConfirmed, "flow_confirmed", "flows that both sides have taken part in")                          \
+  X(kFlowExpired, "flow_expired", "flows forgotten after their idle time")                                 \
+  X(kFlowOverwritten, "flow_overwritten", "unconfirmed flows overwritten in a full bucket")                \
+  X(kUntracked, "untracked", "packets forwarded by hash alone, because the flow table had no room")        \
+  X(kAnsweredArp, "answered_arp", "ARP requests answered")                                                 \
+  X(kAnsweredNd, "answered_nd", "neighbour solicitations answered")                                        \
+  X(kAnsweredEcho, "answered_echo", "ICMP echo requests answered")                                         \
+  X(kRefusedRst, "refused_rst", "packets refused with a TCP RST")                                          \
+  X(kRefusedIcmp, "refused_icmp", "packets refused with an ICMP unreachable")                              \
+  X(kRefusedSilently, "refused_silently", "refusals not sent: `reject: drop`, a RST, or the token bucket") \
+  X(kHandedOver, "handed_over", "packets handed over to the worker that owns their flow")                  \
+  X(kTakenOver, "taken_over", "packets that the worker took over from those that received them")           \
+  X(kHandedToSend, "handed_to_send", "finished packets handed to a worker with a transmit queue")          \
+  X(kSteeringRefuted, "steering_refuted", "ports whose hardware hash a worker found wrong")
 
 namespace detail {
 struct Named {

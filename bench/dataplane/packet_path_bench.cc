@@ -68,6 +68,9 @@ class BenchIo {
     if (p.count == p.waiting.size()) p.count = 0, counters_.sent.add(p.waiting.size());
   }
   void drop(Frame) noexcept { ++dropped; }
+  void hand_over(Frame, lb::PortIndex, lb::WorkerIndex) noexcept {}
+  [[nodiscard]] static lb::PortIndex port(Frame) noexcept { return {}; }
+  [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame) noexcept { return {}; }
 
   std::uint64_t dropped = 0;
 
