@@ -13,10 +13,13 @@
 #include <string>
 #include <vector>
 
+#include "config/diff.h"
+#include "config/load.h"
 #include "config/schema.h"
 #include "control/check.h"
 #include "control/completion.h"
 #include "control/daemon.h"
+#include "control/diff_text.h"
 #include "control/endpoint.h"
 #include "control/http_client.h"
 #include "control/show.h"
@@ -35,8 +38,8 @@ namespace json = boost::json;
 constexpr auto kReplyTimeout = std::chrono::seconds(35);
 
 /// Commands that the design has and this version has not.
-constexpr std::array<std::string_view, 8> kLaterCommands{"diff", "drain",  "enable",  "flush",
-                                                         "top",  "import", "capture", "ipvsadm"};
+constexpr std::array<std::string_view, 7> kLaterCommands{"drain",  "enable",  "flush",  "top",
+                                                         "import", "capture", "ipvsadm"};
 
 class Program {
  public:
@@ -48,6 +51,7 @@ class Program {
   // Each describes one command to the parser and says what it does.
   void add_run();
   void add_check();
+  void add_diff();
   void add_reload();
   void add_show();
   void add_trace();
@@ -63,6 +67,9 @@ class Program {
   void add_socket(CLI::App& command);
   void add_output(CLI::App& command);
 
+  int diff();
+  std::optional<config::Loaded> load(const std::string& file);
+  std::optional<config::Loaded> load_running(int& exit_code);
   int reload();
   int show(std::string_view noun);
   int trace();
@@ -84,6 +91,8 @@ class Program {
   std::string file_;
   std::string output_ = "table";
   Query filters_;
+  std::string against_;
+  bool exit_code_ = false;
   std::string protocol_, source_, destination_, interface_, shell_;
   bool mid_stream_ = false;
   bool host_ = false;
@@ -98,6 +107,7 @@ int Program::main(int argc, const char* const* argv) {
       "`weir COMMAND --help` tells more about each.");
   add_run();
   add_check();
+  add_diff();
   add_reload();
   add_show();
   add_trace();
@@ -158,6 +168,18 @@ void Program::add_check() {
   command->add_option("-c,--config", files_, "one file or several")->type_name("FILE");
   command->add_flag("--host", host_)->group("");
   command->add_option("--socket", socket_)->group("");  // each command takes it; this one asks no daemon
+}
+
+void Program::add_diff() {
+  CLI::App* command =
+      add("diff", "list what a reload of this file would change, and how many new flows would move; changes nothing",
+          "weir diff -c /etc/weir/weir.yaml", [this] { return diff(); });
+  command->add_option("-c,--config", file_, "the file as it would be reloaded")->required()->type_name("FILE");
+  command->add_option("--against", against_, "compare with this file instead of what the daemon runs")
+      ->type_name("FILE");
+  command->add_flag("--exit-code", exit_code_, "exit 1 if there are changes (else 0, whether there are any or not)");
+  add_output(*command);
+  add_socket(*command);
 }
 
 void Program::add_reload() {
@@ -272,6 +294,48 @@ bool Program::names_a_command(int argc, const char* const* argv) {
     within = named.front();
   }
   return true;
+}
+
+int Program::diff() {
+  const auto next = load(file_);
+  if (!next) return kExitRefused;
+  int exit_code = kExitRefused;
+  const auto now = against_.empty() ? load_running(exit_code) : load(against_);
+  if (!now) return exit_code;
+  const config::Difference difference = config::diff(now->model, next->model);
+  if (output_ == "json")
+    out_ << json::serialize(diff_json(difference)) << '\n';
+  else
+    out_ << diff_text(difference);
+  return exit_code_ && !difference.changes.empty() ? kExitRefused : kExitDone;
+}
+
+/// What is wrong with it, or nothing, is printed.
+std::optional<config::Loaded> Program::load(const std::string& file) {
+  auto loaded = config::load_file(file);
+  if (loaded) return std::move(*loaded);
+  for (const config::Diagnostic& e : loaded.error().errors) err_ << config::format(file, e) << '\n';
+  return std::nullopt;
+}
+
+/// The daemon's, as it read it.
+std::optional<config::Loaded> Program::load_running(int& exit_code) {
+  const auto reply = ask("GET", "/v1/config", exit_code);
+  if (!reply) return std::nullopt;
+  boost::system::error_code broken;
+  const json::value answer = json::parse(reply->body, broken);
+  const auto* object = broken ? nullptr : answer.if_object();
+  const auto* text = object == nullptr ? nullptr : object->if_contains("text");
+  exit_code = kExitRefused;
+  if (text == nullptr || !text->is_string()) {
+    err_ << "weir: the daemon's answer holds no configuration\n";
+    return std::nullopt;
+  }
+  auto loaded = config::load_text(text->get_string(), "what runs");
+  if (loaded) return std::move(*loaded);
+  err_ << "weir diff: this program cannot read what the daemon runs; are they of one version?\n";
+  for (const config::Diagnostic& e : loaded.error().errors) err_ << config::format("what runs", e) << '\n';
+  return std::nullopt;
 }
 
 int Program::reload() {

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
-#include <set>
 #include <utility>
 
+#include "config/diff.h"
 #include "control/notify.h"
 #include "control/plural.h"
 
@@ -18,45 +18,6 @@ namespace weir::control {
 namespace {
 
 constexpr std::chrono::seconds kCollectPeriod{1};
-
-// What a port was opened with for the sake of its interfaces: its MTU and the MAC addresses it takes.
-struct PortNeeds {
-  std::uint16_t mtu = 1500;
-  std::set<lb::MacAddress> macs;
-};
-PortNeeds needs_of(const config::Model& m, const std::string& port) {
-  PortNeeds needs;
-  for (const config::Interface& i : m.interfaces) {
-    if (i.port != port) continue;
-    needs.mtu = std::max(needs.mtu, i.mtu);
-    needs.macs.insert(i.mac.value_or(lb::MacAddress{}));
-  }
-  return needs;
-}
-
-// What only a restart can change. A reload that touches it is refused as a whole.
-std::vector<std::string> changes_that_need_restart(const config::Model& now, const config::Model& next) {
-  std::vector<std::string> keys;
-  const auto differs = [&](bool d, const char* key) {
-    if (d && std::ranges::find(keys, key) == keys.end()) keys.emplace_back(key);
-  };
-  differs(now.workers != next.workers || now.worker_cores != next.worker_cores, "workers");
-  differs(!(now.memory == next.memory), "memory");
-  differs(!(now.control == next.control), "control");
-  differs(now.conntrack.capacity != next.conntrack.capacity, "conntrack.capacity");
-  differs(now.conntrack.wide_capacity != next.conntrack.wide_capacity, "conntrack.wide_capacity");
-  differs(!std::ranges::equal(now.ports, next.ports,
-                              [](const config::Port& a, const config::Port& b) {
-                                return a.name == b.name && a.device == b.device && a.queues == b.queues;
-                              }),
-          "ports");
-  for (const config::Port& p : now.ports) {
-    const PortNeeds before = needs_of(now, p.name), after = needs_of(next, p.name);
-    differs(after.mtu > before.mtu, "interfaces.mtu");
-    differs(!std::ranges::includes(before.macs, after.macs), "interfaces.mac");
-  }
-  return keys;
-}
 
 std::vector<std::string> warnings_of(const config::Loaded& loaded) {
   std::vector<std::string> out;
@@ -156,7 +117,7 @@ void Reloader::load_and_compile(const Sources& now, std::uint64_t generation) {
       become_idle();
     });
   }
-  for (const std::string& key : changes_that_need_restart(running->model, loaded->model))
+  for (const std::string& key : config::changes_that_need_restart(running->model, loaded->model))
     problems.push_back(
         fmt::format("{}: `{}` differs from what runs; restart weir to change it, or put it back", file, key));
   if (!problems.empty()) return refuse_with(std::move(problems));

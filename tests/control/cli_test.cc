@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <sstream>
 #include <vector>
 
@@ -92,7 +94,7 @@ TEST(Cli, UsageErrorsExitWith2) {
 }
 
 TEST(Cli, CommandsOfLaterVersionsSaySo) {
-  for (const char* name : {"diff", "drain", "enable", "flush", "top", "import", "capture", "ipvsadm"}) {
+  for (const char* name : {"drain", "enable", "flush", "top", "import", "capture", "ipvsadm"}) {
     const Outcome o = weir({name, "-c", "weir.yaml", "--help"});
     EXPECT_EQ(o.exit_code, kExitUsage) << name;
     EXPECT_EQ(o.err, std::string("weir ") + name + ": not in this version\n");
@@ -104,6 +106,55 @@ TEST(Cli, PrintsTheSchema) {
   const Outcome o = weir({"schema"});
   EXPECT_EQ(o.exit_code, kExitDone);
   EXPECT_THAT(o.out, AllOf(HasSubstr("json-schema.org/draft/2020-12"), HasSubstr("\"services\"")));
+}
+
+/// A file with one service of these backends.
+std::string file_with(const std::string& backends, const std::string& more = "") {
+  return "hash_key: \"00112233445566778899aabbccddeeff\"\n" + more +
+         "ports: [{name: p0, device: net_null0}]\n"
+         "interfaces: [{name: lan, port: p0, addresses: [10.0.0.1/24]}]\n"
+         "services: [{name: web, vips: [{address: 203.0.113.10, port: 80}], backends: [" +
+         backends + "]}]\n";
+}
+
+TEST(Cli, DiffComparesTwoFiles) {
+  const TemporaryDirectory folder;
+  const std::string now = folder.write("now.yaml", file_with("{address: 10.0.0.5}"));
+  const std::string next = folder.write("next.yaml", file_with("{address: 10.0.0.5}, {address: 10.0.0.6}"));
+  const Outcome o = weir({"diff", "-c", next, "--against", now});
+  EXPECT_EQ(o.exit_code, kExitDone) << o.err;
+  EXPECT_THAT(o.out, AllOf(HasSubstr("+  service web: backend 10.0.0.6"), HasSubstr("1 change\n"),
+                           HasSubstr("% of its new IPv4 flows get another backend\nflows under way")));
+  EXPECT_EQ(weir({"diff", "-c", next, "--against", now, "--exit-code"}).exit_code, kExitRefused);
+  EXPECT_EQ(weir({"diff", "-c", now, "--against", now, "--exit-code"}).exit_code, kExitDone);
+  EXPECT_EQ(weir({"diff", "-c", now, "--against", now}).out, "no changes\n");
+  EXPECT_THAT(
+      weir({"diff", "-c", next, "--against", now, "-o", "json"}).out,
+      HasSubstr(R"({"changes":[{"change":"added","what":"backend","name":"10.0.0.6","service":"web"}],"moved":[)"));
+}
+
+TEST(Cli, DiffAsksTheDaemonForWhatRuns) {
+  const TemporaryDirectory folder;
+  const std::string next = folder.write("next.yaml", file_with("{address: 10.0.0.5}", "memory: {mbufs: 4096}\n"));
+  Daemon daemon({200, "application/json",
+                 boost::json::serialize(boost::json::object{
+                     {"generation", 3}, {"file", "w.yaml"}, {"text", file_with("{address: 10.0.0.5}")}})});
+  const Outcome o = daemon.asked({"diff", "-c", next});
+  EXPECT_EQ(daemon.seen().path, "/v1/config");
+  EXPECT_EQ(o.exit_code, kExitDone) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("a reload would refuse them all: memory can only change by a restart"));
+}
+
+TEST(Cli, DiffOfABadFileOrWithoutADaemon) {
+  const TemporaryDirectory folder;
+  const std::string bad = folder.write("bad.yaml", "workers: 0\n");
+  const Outcome refused = weir({"diff", "-c", bad, "--against", bad});
+  EXPECT_EQ(refused.exit_code, kExitRefused);
+  EXPECT_THAT(refused.err, HasSubstr("bad.yaml:1:10: workers: 0 is out of range"));
+  const std::string good = folder.write("good.yaml", file_with("{address: 10.0.0.5}"));
+  const Outcome alone = weir({"diff", "-c", good, "--socket", folder.file("none.sock")});
+  EXPECT_EQ(alone.exit_code, kExitUnreachable);
+  EXPECT_THAT(alone.err, HasSubstr("none.sock"));
 }
 
 TEST(Cli, AMistypedCommandIsNamed) {
