@@ -70,8 +70,12 @@ struct Interface {
   std::vector<lb::Prefix> addresses;  // own address with its subnet's length
   std::optional<lb::MacAddress> mac;  // default: the device's own
   std::uint16_t mtu = 1500;           // 68 to 9,000; at least 1,280 with an IPv6 address
+  bool twin = false;                  // a kernel TAP interface of this name behind it
   Where where;
 };
+
+/// What becomes of unicast packets that are for nobody here: to the kernel where the interface has a twin, or dropped.
+enum class Transit : std::uint8_t { kKernel, kDrop };
 
 enum class AnnounceSegment : std::uint8_t { kAlways, kNever };
 
@@ -139,6 +143,7 @@ struct Model {
   std::vector<Port> ports;
   std::vector<Interface> interfaces;
   Announce announce;
+  Transit transit = Transit::kKernel;
   std::vector<Route> routes;
   std::vector<Neighbor> neighbors;
   std::vector<Service> services;

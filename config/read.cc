@@ -230,6 +230,12 @@ void read_interface_address(const Node& node, Values& values, Interface& interfa
   }
 }
 
+/// Names that no kernel interface can be given; characters and length are read_name()'s business.
+bool is_reserved_device(std::string_view name) {
+  constexpr std::string_view kReserved[] = {".", "..", "all", "default", "lo"};
+  return std::ranges::find(kReserved, name) != std::end(kReserved);
+}
+
 void read_interface(const Node& node, Values& values, Draft& draft) {
   static constexpr Key kKeys[] = {
       {"name", Need::kRequired},     {"port", Need::kRequired}, {"vlan"}, {"addresses"}, {"mac"}, {"mtu"}, {"twin"},
@@ -250,10 +256,13 @@ void read_interface(const Node& node, Values& values, Draft& draft) {
       interface.mac = read_mac(value, key, values);
     } else if (key == "mtu") {
       values.number_into(interface.mtu, value, key, kLeastMtu, kMostMtu);
-    } else if (values.boolean(value, key).value_or(false)) {
-      problems.error(value.where, "twin: true is not in this version; write false or leave it out");
+    } else {
+      interface.twin = values.boolean(value, key).value_or(false);
     }
   });
+  if (interface.twin && is_reserved_device(interface.name))
+    problems.error(node.where, "interface {}: the kernel keeps this name for itself, so its twin cannot have it; {}",
+                   show(interface.name), "rename the interface");
   draft.interfaces_whole &= problems.error_count() == before;
   if (!interface.name.empty()) draft.model.interfaces.push_back(std::move(interface));
 }
@@ -341,7 +350,7 @@ Draft read_file(const Node& root, Values& values) {
                                   {"tunnel", Need::kLater},
                                   {"kubernetes", Need::kLater},
                                   {"mtu_exceeded", Need::kLater}};
-  static constexpr Word kTransit[] = {{"drop"}, {"kernel", true}};
+  static constexpr Word kTransit[] = {{"kernel"}, {"drop"}};  // in the order of enum Transit
   Draft draft{.root = root.where};
   Model& model = draft.model;
   const auto each = [&](const Node& list, std::string_view key, auto read_item, bool& whole) {
@@ -358,7 +367,8 @@ Draft read_file(const Node& root, Values& values) {
     if (key == "ports") each(value, key, read_port, draft.ports_whole);
     if (key == "interfaces") each(value, key, read_interface, draft.interfaces_whole);
     if (key == "announce") read_announce(value, values, draft);
-    if (key == "transit") static_cast<void>(values.word(value, key, kTransit));
+    if (key == "transit")
+      if (const auto i = values.word(value, key, kTransit)) model.transit = static_cast<Transit>(*i);
     if (key == "routes") each(value, key, read_route, draft.routes_whole);
     if (key == "neighbors") each(value, key, read_neighbor, draft.routes_whole);
     if (key == "stop") read_stop(value, values);

@@ -35,6 +35,17 @@ std::uint8_t host_length(const Address& a) {
   return a.is_v4() ? 32 : 128;
 }
 
+// RFC 3021: a /31 has none, and a /32 neither.
+std::vector<lb::be32> broadcasts_of(const std::vector<Prefix>& addresses) {
+  std::vector<lb::be32> all;
+  for (const Prefix& own : addresses) {
+    if (!own.address.is_v4() || own.length > 30) continue;
+    const std::uint32_t hosts = 0xffff'ffffu >> own.length;
+    all.push_back(lb::be32::from_host(own.address.to_v4().host() | hosts));
+  }
+  return all;
+}
+
 // The quietest of two ways to refuse: a closed port of an address says no more than its least talkative service.
 lb::Reject quieter(lb::Reject a, lb::Reject b) {
   return std::max(a, b);
@@ -96,6 +107,7 @@ lb::Result<Compiled> Compiler::prepare(const config::Model& model, const Overlay
   b.snapshot->generation = generation;
   b.snapshot->selection_key = model.hash_key.value_or(lb::kPublicHashKey);
   b.snapshot->timeouts = to_lb(model.conntrack.timeouts);
+  b.snapshot->transit_to_kernel = model.transit == config::Transit::kKernel;
 
   auto compiled = build_all(b);
   if (!compiled) {
@@ -141,8 +153,9 @@ lb::Result<Compiled> Compiler::build_all(Build& b) {
   for (const std::uint32_t id : b.live_next_hops) {
     const NextHopKey& key = *next_hops_.key_of(id);
     const auto neighbor = b.neighbors.find(key);
-    b.out.next_hops.emplace_back(
-        NextHopId(id), neighbor == b.neighbors.end() ? NextHopWord() : NextHopWord(key.interface, neighbor->second));
+    b.out.next_hops.emplace_back(NextHopId(id), neighbor == b.neighbors.end()
+                                                    ? NextHopWord::unresolved(key.interface)
+                                                    : NextHopWord(key.interface, neighbor->second));
   }
   b.out.snapshot = std::move(b.snapshot);
   return std::move(b.out);
@@ -169,7 +182,9 @@ lb::Result<void> Compiler::add_interfaces(Build& b) {
                          .vlan = i.vlan,
                          .mtu = i.mtu,
                          .mac = i.mac.value_or(port < port_macs_.size() ? port_macs_[port] : lb::MacAddress{}),
-                         .announces_vips = announces};
+                         .announces_vips = announces,
+                         .has_twin = i.twin,
+                         .broadcasts = broadcasts_of(i.addresses)};
     s.by_port_vlan[port][i.vlan] = InterfaceId(*id);
     for (const Prefix& own : i.addresses) {
       b.address_entries[own.address].own_on.push_back(InterfaceId(*id));

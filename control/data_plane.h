@@ -40,6 +40,16 @@ class DataPlane {
   [[nodiscard]] std::vector<lb::MacAddress> port_macs() const;
   [[nodiscard]] bool uses_huge_pages() const noexcept { return eal_.uses_huge_pages(); }
 
+  /// Hands each next hop that packets have asked for since the last call to `take(const dataplane::Wanted&)`, the same
+  /// one perhaps several times. On the control thread, every few milliseconds while any interface has a twin.
+  template <class Take>
+  void take_wanted(Take&& take) {
+    constexpr std::size_t kAtOnce = 1024;
+    for (const auto& worker : workers_)
+      worker->side_rings().wanted->pop(kAtOnce,
+                                       [&](const dataplane::Wanted& w, std::span<const std::uint8_t>) { take(w); });
+  }
+
   /// Over all workers.
   [[nodiscard]] std::uint64_t flows_of(lb::VipId id) const noexcept;
   [[nodiscard]] std::uint64_t flows_of(lb::EndpointId id) const noexcept;

@@ -58,17 +58,20 @@ lb::Result<std::unique_ptr<Worker>> Worker::create(const Options& options, const
   if (!flows) return std::unexpected(flows.error());
   auto counters = WorkerCounters::create();
   if (!counters) return std::unexpected(counters.error());
-  return std::unique_ptr<Worker>(
-      new Worker(options, tables, next_hops, rcu, owners, rings, std::move(*flows), std::move(*counters)));
+  auto beside = SideRings::create();
+  if (!beside) return std::unexpected(beside.error());
+  return std::unique_ptr<Worker>(new Worker(options, tables, next_hops, rcu, owners, rings, std::move(*flows),
+                                            std::move(*counters), std::move(*beside)));
 }
 
 Worker::Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu,
-               const lb::Owners& owners, WorkerRings& rings, FlowTable flows, WorkerCounters counters)
+               const lb::Owners& owners, WorkerRings& rings, FlowTable flows, WorkerCounters counters, SideRings beside)
     : options_(options),
       rcu_(rcu),
       flows_(std::move(flows)),
       counters_(std::move(counters)),
       rings_(rings),
+      beside_(std::move(beside)),
       steering_(owners, static_cast<lb::WorkerIndex>(options.index), options.hashes),
       io_(options.tx, counters_, rings.out_of(static_cast<lb::WorkerIndex>(options.index))),
       path_(tables, io_, flows_, counters_, next_hops, {}, rings.workers() > 1 ? &steering_ : nullptr) {}

@@ -17,6 +17,7 @@
 #include "dataplane/packet_path.h"
 #include "dataplane/rcu.h"
 #include "dataplane/rte_tables.h"
+#include "dataplane/side_rings.h"
 #include "dataplane/steering.h"
 #include "dataplane/worker_rings.h"
 #include "lb/next_hops.h"
@@ -95,6 +96,8 @@ class Worker {
   [[nodiscard]] const FlowTable& flows() const noexcept { return flows_; }
   [[nodiscard]] const MbufIo& io() const noexcept { return io_; }
   [[nodiscard]] const Steering& steering() const noexcept { return steering_; }
+  /// To and from the threads beside it; each ring's other side belongs to one thread (side_rings.h).
+  [[nodiscard]] SideRings& side_rings() noexcept { return beside_; }
   [[nodiscard]] const Options& options() const noexcept { return options_; }
   /// One at a time; false while the last one is not done.
   [[nodiscard]] bool post(FlowRequest& request) noexcept;
@@ -109,7 +112,7 @@ class Worker {
   using Path = PacketPath<RteTables, MbufIo>;
 
   Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu,
-         const lb::Owners& owners, WorkerRings& rings, FlowTable flows, WorkerCounters counters);
+         const lb::Owners& owners, WorkerRings& rings, FlowTable flows, WorkerCounters counters, SideRings beside);
   void run() noexcept;
   bool poll_once(const lb::Snapshot& snapshot, Now now) noexcept;
   bool poll_queues(const lb::Snapshot& snapshot, Now now) noexcept;
@@ -124,6 +127,7 @@ class Worker {
   FlowTable flows_;
   WorkerCounters counters_;
   WorkerRings& rings_;
+  SideRings beside_;
   Steering steering_;
   MbufIo io_;
   Path path_;

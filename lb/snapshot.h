@@ -80,9 +80,12 @@ struct InterfaceEntry {
   std::uint16_t mtu = 1500;
   MacAddress mac;
   bool announces_vips = true;
+  bool has_twin = false;         // what is for this box itself goes to the kernel
+  std::vector<be32> broadcasts;  // its subnets' broadcast addresses
 };
 
-/// One packet's way out: the interface and the next hop's MAC, in one word so that a change is one store.
+/// One packet's way out: the interface and the next hop's MAC, in one word so that a change is one store. A word
+/// without a MAC is unresolved; it still says the interface where that is known, so that somebody can be asked.
 class NextHopWord {
  public:
   constexpr NextHopWord() noexcept = default;
@@ -95,7 +98,10 @@ class NextHopWord {
     return w;
   }
   [[nodiscard]] constexpr std::uint64_t bits() const noexcept { return bits_; }
-  [[nodiscard]] constexpr bool is_resolved() const noexcept { return bits_ != 0; }
+  [[nodiscard]] static constexpr NextHopWord unresolved(InterfaceId interface) noexcept {
+    return from_bits(std::uint64_t{index(interface)} << 48);
+  }
+  [[nodiscard]] constexpr bool is_resolved() const noexcept { return (bits_ & kMacBits) != 0; }
   [[nodiscard]] constexpr InterfaceId interface() const noexcept { return InterfaceId(bits_ >> 48); }
   [[nodiscard]] MacAddress mac() const noexcept {
     MacAddress m;
@@ -104,7 +110,8 @@ class NextHopWord {
   }
 
  private:
-  std::uint64_t bits_ = 0;  // 0: unresolved
+  static constexpr std::uint64_t kMacBits = 0xffff'ffff'ffff;
+  std::uint64_t bits_ = 0;
 };
 
 struct Snapshot {
@@ -112,6 +119,7 @@ struct Snapshot {
   HashKey selection_key;
   Timeouts timeouts;
   bool has_port_spans = false;                         // any range or all-port VIP at all
+  bool transit_to_kernel = false;                      // unicast packets for nobody here, where there is a twin
   Chunked<VipEntry> vips;                              // by VipId
   Chunked<EndpointEntry> endpoints;                    // by EndpointId
   Chunked<AddressEntry> addresses;                     // by AddressId

@@ -399,6 +399,21 @@ TEST(CheckReach, WarnsOfPacketsThatWillBeDropped) {
       IsEmpty());
 }
 
+TEST(CheckReach, LeavesToTheKernelWhatLiesBehindATwin) {
+  const auto warnings = [](bool twin, std::string_view more, std::string_view backend) {
+    return warnings_of(
+        fmt::format("hash_key: \"00112233445566778899aabbccddeeff\"\nports: [{{name: p, device: d}}]\n"
+                    "interfaces: [{{name: lan, port: p, addresses: [10.0.0.1/24], twin: {}}}]\n{}\n"
+                    "services: [{{name: s, vips: [{{address: 203.0.113.1, port: 1}}], backends: [{{address: {}}}]}}]",
+                    twin, more, backend));
+  };
+  for (const auto& [more, backend] : {std::pair("", "10.0.0.5"), std::pair("", "192.0.2.5"),
+                                      std::pair("routes: [{to: 192.0.2.0/24, via: 10.0.0.9}]", "192.0.2.5")}) {
+    EXPECT_EQ(warnings(false, more, backend).size(), 1u) << more << backend;
+    EXPECT_THAT(warnings(true, more, backend), IsEmpty()) << more << backend;
+  }
+}
+
 TEST(Check, WarnsOfThePublicKeyAndOfNoInterfaces) {
   EXPECT_THAT(warnings_of("{}"),
               ElementsAre(testing::StartsWith("1:1: hash_key is not given, and the default is public"),

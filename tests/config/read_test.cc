@@ -44,7 +44,7 @@ ports:
   - {name: p1, device: "net_af_xdp0,iface=eth1"}
 interfaces:
   - {name: up, port: p0, vlan: 7, addresses: [198.51.100.1/24, 2001:db8:1::1/64], mac: 02:00:00:00:00:01, mtu: 9000, twin: false}
-  - {name: lan, port: p1}
+  - {name: lan, port: p1, twin: true}
 announce: {segment: never, interfaces: [lan]}
 transit: drop
 routes: [{to: 0.0.0.0/0, via: 198.51.100.254}, {to: ::/0, via: fe80::1, interface: lan}]
@@ -89,6 +89,9 @@ services:
   EXPECT_EQ(up.where, (Where{14, 5}));
   EXPECT_EQ(m.interfaces[1].mtu, 1500);
   EXPECT_FALSE(m.interfaces[1].mac);
+  EXPECT_FALSE(up.twin);
+  EXPECT_TRUE(m.interfaces[1].twin);
+  EXPECT_EQ(m.transit, Transit::kDrop);
   EXPECT_EQ(m.announce.segment, AnnounceSegment::kNever);
   EXPECT_THAT(*m.announce.interfaces, ElementsAre("lan"));
   ASSERT_EQ(m.routes.size(), 2u);
@@ -192,7 +195,7 @@ TEST(Read, WrongTypesNameTheExpectedOne) {
       {"services: {}", {"1:11: services: expected a list"}},
       {"services: [x]", {"1:12: a service: expected a mapping"}},
       {"hash_key: []", {"1:11: hash_key: expected 32 hexadecimal digits"}},
-      {"transit: {}", {"1:10: transit: expected drop, found a mapping"}},
+      {"transit: {}", {"1:10: transit: expected kernel | drop, found a mapping"}},
       {"control: {socket: 5}", {"1:19: socket: expected a path, found the number 5; quote it"}},
       {"control: {socket: [a]}", {"1:19: socket: expected a path, found a list"}},
       {service("80", "[5]"), {"3:9: vips: expected a list", "4:14: a backend: expected a mapping"}},
@@ -242,14 +245,12 @@ TEST(Read, WhatComesLaterIsRefusedNotIgnored) {
            std::string("workers: 128"),
            std::string("workers: [2, 3]"),
            std::string("control: {metrics: 127.0.0.1:9901}"),
-           std::string("transit: kernel"),
            std::string("announce: {segment: when_on_twin}"),
            std::string("snat_addresses: [10.0.0.240]"),
            std::string("tunnel: {source: 10.0.0.1}"),
            std::string("kubernetes: {profile: edge}"),
            std::string("mtu_exceeded: drop"),
            std::string("stop: {grace: 5s}"),
-           std::string("ports: [{name: p, device: d}]\ninterfaces: [{name: a, port: p, twin: true}]"),
            std::string("ports: [{name: p, device: d}]\ninterfaces: [{name: a, port: p, mtu_exceeded: fragment}]"),
            service("[{address: 203.0.113.0/24, port: 80}]", backends),
            service("[{address: \"2001:db8::/64\", port: 80}]", backends),
@@ -280,6 +281,23 @@ TEST(Read, WhatComesLaterIsRefusedNotIgnored) {
   EXPECT_THAT(
       errors_of("ports: [{name: p, device: d}]\ninterfaces: [{name: a, port: p, twin: false}]\nstop: {grace: 0ms}"),
       IsEmpty());
+}
+
+TEST(Read, ATwinNeedsANameThatTheKernelGives) {
+  for (const char* name : {".", "..", "all", "default", "lo"}) {
+    const auto with = [&](const char* twin) {
+      return fmt::format("ports: [{{name: p, device: d}}]\ninterfaces: [{{name: \"{}\", port: p, twin: {}}}]", name,
+                         twin);
+    };
+    EXPECT_THAT(errors_of(with("true")),
+                ElementsAre(testing::AllOf(StartsWith("2:14: interface"), HasSubstr("rename"))));
+    EXPECT_THAT(errors_of(with("false")), IsEmpty());
+  }
+  const auto twin =
+      model_of("ports: [{name: p, device: d}]\ninterfaces: [{name: abcdefghijklmno, port: p, twin: true}]");
+  EXPECT_TRUE(twin.interfaces.at(0).twin);
+  EXPECT_EQ(model_of("workers: 1").transit, Transit::kKernel);
+  EXPECT_EQ(model_of("transit: kernel").transit, Transit::kKernel);
 }
 
 TEST(Read, AmbiguousScalarsAreRefusedWhereUnquoted) {
