@@ -1,7 +1,9 @@
 // PacketPath's Io over DPDK mbufs: frames of one segment, gathered per port and sent in bursts; what another worker is
-// to process, or to send, is gathered per worker and put into its ring (dataplane/worker_rings.h).
+// to process, or to send, is gathered per worker and put into its ring (dataplane/worker_rings.h). Every frame passes
+// here as it comes, goes or is dropped, so this is also where a capture sees it (dataplane/capture.h).
 #pragma once
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
@@ -9,8 +11,10 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
+#include "dataplane/capture.h"
 #include "dataplane/counters.h"
 #include "lb/ids.h"
 #include "lb/owner.h"
@@ -58,12 +62,32 @@ class MbufIo {
     return data(f);
   }
 
+  /// At the begin of each loop; `now_ns` is the workers' clock.
+  void begin_loop(std::uint64_t now_ns) noexcept {
+    if (tap_.look()) [[unlikely]]
+      tap_.set_time(now_ns, rte_rdtsc());
+  }
+  /// A burst that a port gave.
+  void received(std::span<const Frame> frames, lb::PortIndex port) const noexcept {
+    if (tap_.is_active()) [[unlikely]]
+      show(frames, port, CapturePoint::kRx);
+  }
   void transmit(lb::PortIndex port, Frame f) noexcept {
     Port& p = ports_[index(port)];
     p.waiting[p.count++] = f;
     if (p.count == kBurst) flush(p, port);
   }
-  void drop(Frame f) noexcept { rte_pktmbuf_free(f); }
+  /// Gives up a frame that came in by `port`, `reason` having been counted.
+  void drop(Frame f, lb::PortIndex port, lb::DropReason reason) noexcept {
+    if (tap_.is_active()) [[unlikely]]
+      show({&f, 1}, port, CapturePoint::kDrop, reason);
+    rte_pktmbuf_free(f);
+  }
+  /// A packet died by `reason`, and its frame will carry the answer to it.
+  void refused(std::span<const std::uint8_t> frame, lb::PortIndex port, lb::DropReason reason) const noexcept {
+    if (tap_.is_active()) [[unlikely]]
+      tap_.see({frame, frame.size(), port}, CapturePoint::kDrop, reason);
+  }
 
   /// Worker `to` owns the frame's flow. It came in by `port`.
   void hand_over(Frame f, lb::PortIndex port, lb::WorkerIndex to) noexcept {
@@ -87,6 +111,8 @@ class MbufIo {
       if (o.count > 0) flush(o);
   }
 
+  /// Control's way to attach a capture.
+  [[nodiscard]] CaptureTap& tap() noexcept { return tap_; }
   /// written: the worker; read: control.
   [[nodiscard]] std::uint64_t tx_dropped(lb::PortIndex port) const noexcept {
     return ports_[index(port)].dropped.get();
@@ -109,10 +135,12 @@ class MbufIo {
   // A full queue means that the port is behind; waiting would only add latency. Drop and count.
   void flush(Port& p, lb::PortIndex port) noexcept {
     if (p.queue.instead != nullptr) return hand_to_send(p, port);
+    if (tap_.is_active()) [[unlikely]]
+      show({p.waiting.data(), p.count}, port, CapturePoint::kTx);
     const std::uint16_t sent = rte_eth_tx_burst(p.queue.port_id, p.queue.queue_id, p.waiting.data(), p.count);
     counters_.sent.add(sent);
     p.dropped.add(p.count - sent);
-    drop_rest(p.waiting, sent, p.count, lb::DropReason::kTxFull);
+    for (std::uint16_t i = sent; i < p.count; ++i) drop_full(p.waiting[i], port, lb::DropReason::kTxFull);
     p.count = 0;
   }
 
@@ -134,19 +162,22 @@ class MbufIo {
   unsigned enqueue(rte_ring* ring, const std::array<Frame, kBurst>& frames, std::uint16_t count) noexcept {
     const unsigned taken =
         rte_ring_sp_enqueue_burst(ring, reinterpret_cast<void* const*>(frames.data()), count, nullptr);
-    drop_rest(frames, taken, count, lb::DropReason::kHandoverFull);
+    for (unsigned i = taken; i < count; ++i) drop_full(frames[i], port(frames[i]), lb::DropReason::kHandoverFull);
     return taken;
   }
 
-  void drop_rest(const std::array<Frame, kBurst>& frames, unsigned from, unsigned count,
-                 lb::DropReason reason) noexcept {
-    for (unsigned i = from; i < count; ++i) {
-      counters_.drop(reason);
-      rte_pktmbuf_free(frames[i]);
-    }
+  void drop_full(Frame f, lb::PortIndex port, lb::DropReason reason) noexcept {
+    counters_.drop(reason);
+    drop(f, port, reason);
+  }
+
+  [[gnu::noinline, gnu::cold]] void show(std::span<const Frame> frames, lb::PortIndex port, CapturePoint point,
+                                         lb::DropReason reason = {}) const noexcept {
+    for (const Frame f : frames) tap_.see({{data(f), length(f)}, f->pkt_len, port}, point, reason);
   }
 
   WorkerCounters& counters_;
+  CaptureTap tap_;
   std::vector<Port> ports_;    // by PortIndex
   std::vector<Owner> owners_;  // by worker; empty if there is one
 };

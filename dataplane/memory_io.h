@@ -62,7 +62,8 @@ class MemoryIo {
     counters_.sent.add();
     sent.push_back({port, f});
   }
-  void drop(Frame) noexcept {}
+  void drop(Frame, lb::PortIndex, lb::DropReason) noexcept {}
+  void refused(std::span<const std::uint8_t>, lb::PortIndex, lb::DropReason) noexcept {}
   void hand_over(Frame f, lb::PortIndex port, lb::WorkerIndex to) noexcept {
     counters_.count(lb::Event::kHandedOver);
     f->port = port;

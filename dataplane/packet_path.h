@@ -584,7 +584,7 @@ class PacketPath {
     w.exit = Exit::kGone;
     tracer_.dropped(reason);
     counters_.drop(reason);
-    io_.drop(w.frame);
+    io_.drop(w.frame, w.port, reason);
     return false;
   }
 
@@ -664,14 +664,14 @@ class PacketPath {
       counters_.count(lb::Event::kRefusedSilently);
       tracer_.refused(reason, w.vip_id, lb::Event::kRefusedSilently);
       counters_.drop(reason);
-      io_.drop(w.frame);
+      io_.drop(w.frame, w.port, reason);
       return false;
     }
     return by_rst ? refuse_with_rst(w, reason) : refuse_with_unreachable(w, reason);
   }
 
   bool refuse_with_rst(Walk& w, lb::DropReason reason) noexcept {
-    count_refusal(w, reason, lb::Event::kRefusedRst);
+    count_refusal(w, reason, lb::Event::kRefusedRst, Io::length(w.frame));
     lb::write_rst(w.data, w.packet);
     return send(w, *w.in, w.link.source, w.link.type, w.packet.ip_offset, lb::rst_length(w.packet.is_v4));
   }
@@ -680,16 +680,19 @@ class PacketPath {
     const lb::Packet& p = w.packet;
     const auto overhead = static_cast<int>(lb::unreachable_overhead(p.is_v4));
     const std::size_t length = lb::unreachable_length(p, w.in->mtu);
+    const std::size_t received = Io::length(w.frame);
     std::uint8_t* start = Io::reshape(w.frame, -overhead, p.ip_offset + length);
     if (start == nullptr) return drop(w, reason);
-    count_refusal(w, reason, lb::Event::kRefusedIcmp);
+    count_refusal(w, reason, lb::Event::kRefusedIcmp, received);
     lb::write_port_unreachable(start + p.ip_offset, p, length);
     return send(w, *w.in, w.link.source, w.link.type, p.ip_offset, length);
   }
 
-  void count_refusal(const Walk& w, lb::DropReason reason, lb::Event how) noexcept {
+  // The frame, `length` bytes, still lies as it was received.
+  void count_refusal(const Walk& w, lb::DropReason reason, lb::Event how, std::size_t length) noexcept {
     tracer_.refused(reason, w.vip_id, how);
     counters_.drop(reason);
+    io_.refused({w.data, length}, w.port, reason);
     counters_.count(how);
     counters_.generated.add();
   }

@@ -118,6 +118,7 @@ void Worker::run() noexcept {
     load_.total_ns.add(now.ns - last.ns);
     last = now;
 
+    io_.begin_loop(now.ns);
     was_busy = poll_once(snapshot, now);
     io_.flush();
     expire(snapshot, now);
@@ -156,6 +157,7 @@ bool Worker::poll_queues(const lb::Snapshot& snapshot, Now now) noexcept {
     if (n == 0) continue;
     is_busy = true;
     load_.bursts.add();
+    io_.received({frames.data(), n}, q.port);
     path_.process({frames.data(), n}, q.port, snapshot, now);
   }
   return is_busy;

@@ -67,7 +67,8 @@ class BenchIo {
     p.waiting[p.count++] = f;
     if (p.count == p.waiting.size()) p.count = 0, counters_.sent.add(p.waiting.size());
   }
-  void drop(Frame) noexcept { ++dropped; }
+  void drop(Frame, lb::PortIndex, lb::DropReason) noexcept { ++dropped; }
+  void refused(std::span<const std::uint8_t>, lb::PortIndex, lb::DropReason) noexcept {}
   void hand_over(Frame, lb::PortIndex, lb::WorkerIndex) noexcept {}
   [[nodiscard]] static lb::PortIndex port(Frame) noexcept { return {}; }
   [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame) noexcept { return {}; }

@@ -127,12 +127,14 @@ class RteRig {
   std::vector<Bytes> process(std::span<const Bytes> frames, std::uint64_t now_ns) {
     std::vector<rte_mbuf*> burst;
     for (const Bytes& frame : frames) burst.push_back(to_mbuf(frame));
+    io_.begin_loop(now_ns);
+    io_.received(burst, lb::PortIndex{});
     path_.process(burst, lb::PortIndex{}, compiled_.snapshot(), {now_ns});
     io_.flush();
     return port_.take();
   }
   [[nodiscard]] const dataplane::WorkerCounters& counters() const noexcept { return state_.counters; }
-  [[nodiscard]] const dataplane::MbufIo& io() const noexcept { return io_; }
+  [[nodiscard]] dataplane::MbufIo& io() noexcept { return io_; }
 
  private:
   const Compiled& compiled_;
