@@ -13,6 +13,7 @@
 #include "control/endpoint.h"
 #include "control/filters.h"
 #include "control/json_text.h"
+#include "control/privileges.h"
 #include "control/version.h"
 
 namespace weir::control {
@@ -114,10 +115,14 @@ void Api::get(const Request& request, const Responder& respond) {
   }
   if (path == "/v1/status") {
     const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
+    const Privileges privileges = held_privileges();
     return respond(ok({{"version", version()},
                        {"generation", publisher_.generation()},
                        {"pid", getpid()},
                        {"uptime_s", up.count()},
+                       {"user", privileges.user},
+                       {"group", privileges.group},
+                       {"capabilities", json::array(privileges.capabilities.begin(), privileges.capabilities.end())},
                        {"config", reloader_.running()->model.file}}));
   }
   respond(refusal(404, fmt::format("there is no {}; docs/api.md lists what there is", path)));

@@ -88,7 +88,7 @@ class Program {
   // What the options said.
   std::string socket_ = "/run/weir/weir.sock";
   std::vector<std::string> files_;
-  std::string file_;
+  std::string file_, user_;
   std::string output_ = "table";
   Query filters_;
   std::string against_;
@@ -151,10 +151,15 @@ void Program::add_run() {
             if (file_ == "-")
               return usage("weir run: a reload could not read standard input again; name a file with -c");
             const bool has_socket = app_.get_subcommand("run")->count("--socket") + app_.count("--socket") > 0;
-            return run_daemon({file_, has_socket ? std::optional(socket_) : std::nullopt});
+            return run_daemon({file_, has_socket ? std::optional(socket_) : std::nullopt, user_});
           });
   command->add_option("-c,--config", file_, "the configuration")->required()->type_name("FILE");
   command->add_option("--socket", socket_, "control socket, instead of the file's control.socket")->type_name("PATH");
+  command
+      ->add_option("--user", user_,
+                   "become this user when the ports are open, and keep CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK and "
+                   "(AF_XDP) CAP_BPF alone")
+      ->type_name("USER[:GROUP]");
 }
 
 void Program::add_check() {

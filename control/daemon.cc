@@ -1,12 +1,17 @@
 #include "control/daemon.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "config/load.h"
@@ -19,6 +24,7 @@
 #include "control/log.h"
 #include "control/notify.h"
 #include "control/plural.h"
+#include "control/privileges.h"
 #include "control/publisher.h"
 #include "control/reloader.h"
 #include "control/version.h"
@@ -42,6 +48,29 @@ std::vector<std::string> devices_of(const config::Model& m) {
   std::vector<std::string> devices;
   for (const config::Port& p : m.ports) devices.push_back(p.device);
   return devices;
+}
+
+// Whom to become, and that it will find its directories. None: stay as the start was.
+lb::Result<std::optional<User>> prepare_user(const RunOptions& options, const config::Model& m) {
+  if (options.user.empty()) return std::nullopt;
+  auto user = find_user(options.user);
+  if (!user) return std::unexpected(user.error());
+  if (auto ok = check_can_become(*user); !ok) return std::unexpected(ok.error());
+  if (geteuid() != 0) return *user;
+  for (const std::string& directory :
+       {std::filesystem::path(m.control.socket).parent_path().string(), m.control.state_dir})
+    if (auto given = give_directory(directory, *user); !given) return std::unexpected(given.error());
+  return *user;
+}
+
+// What this process is from here on. A reload reads the file again, as whoever we are now.
+void log_privileges(const std::string& file) {
+  const Privileges p = held_privileges();
+  spdlog::info("user {}, group {}, capabilities: {}", p.user, p.group,
+               p.capabilities.empty() ? "none" : fmt::format("{}", fmt::join(p.capabilities, " ")));
+  if (::faccessat(AT_FDCWD, file.c_str(), R_OK, AT_EACCESS) != 0)
+    spdlog::warn("user {0} cannot read {1}: reloads will be refused; chgrp {2} it and give the group r", p.user, file,
+                 p.group);
 }
 
 // Workers read what the publisher owns, so they end before it does, whichever way run_daemon() is left.
@@ -83,7 +112,11 @@ int run_daemon(const RunOptions& options) {
   boost::asio::io_context io;
   boost::asio::signal_set signals(io, SIGHUP, SIGTERM, SIGINT);
 
-  // The environment: locks, devices, memory.
+  // The environment: privileges, locks, devices, memory.
+  const Needs needs = needs_of(devices_of(loaded->model));
+  const auto user = prepare_user(options, loaded->model);
+  if (!user) return stop_with(kExitEnvironment, user.error().message);
+  if (auto done = limit_privileges(needs); !done) return stop_with(kExitEnvironment, done.error().message);
   const auto lock = InstanceLock::acquire(devices_of(loaded->model));
   if (!lock) return stop_with(kExitEnvironment, lock.error().message);
   auto data_plane = DataPlane::open(loaded->model);
@@ -98,7 +131,14 @@ int run_daemon(const RunOptions& options) {
   if (auto done = publisher.publish_first(std::make_shared<const Compiled>(std::move(*compiled))); !done)
     return stop_with(kExitEnvironment, done.error().message);
   const WorkersEnd workers_end{**data_plane};
-  if (auto started = (*data_plane)->start(); !started) return stop_with(kExitEnvironment, started.error().message);
+  if (auto started = (*data_plane)->start_ports(); !started)
+    return stop_with(kExitEnvironment, started.error().message);
+
+  // All that takes privileges is open, and there is no thread of ours but this one.
+  if (*user)
+    if (auto done = become(**user, needs); !done) return stop_with(kExitEnvironment, done.error().message);
+  log_privileges(options.config_file);
+  (*data_plane)->start_workers();
 
   // What listens, now that the workers forward.
   const std::string socket = loaded->model.control.socket;

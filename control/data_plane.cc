@@ -169,12 +169,15 @@ lb::Result<void> DataPlane::give_queues(dataplane::Worker::Options& options, con
   return {};
 }
 
-lb::Result<void> DataPlane::start() {
+lb::Result<void> DataPlane::start_ports() {
   for (dataplane::Port& port : ports_)
     if (auto done = port.start(); !done) return done;
   dataplane::Eal::log_to_stderr();
-  for (const auto& worker : workers_) worker->start();
   return {};
+}
+
+void DataPlane::start_workers() {
+  for (const auto& worker : workers_) worker->start();
 }
 
 void DataPlane::stop() {

@@ -1,5 +1,5 @@
 // Everything of the daemon that DPDK is behind: environment, mbufs, ports, tables, workers. Brought up in order by
-// start(), taken down in reverse by the destructor.
+// open() and the start_...() calls, taken down in reverse by the destructor.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,10 @@ class DataPlane {
   [[nodiscard]] static lb::Result<std::unique_ptr<DataPlane>> open(const config::Model& model);
   ~DataPlane() { stop(); }
 
-  /// The first snapshot has been published.
-  [[nodiscard]] lb::Result<void> start();
+  /// Frames may come in, and wait in their queues.
+  [[nodiscard]] lb::Result<void> start_ports();
+  /// The first snapshot has been published. Makes the first threads: they inherit the caller's privileges.
+  void start_workers();
   /// Workers end; counters stay readable.
   void stop();
 

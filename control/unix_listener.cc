@@ -100,7 +100,11 @@ lb::Result<void> check_replaceable(const std::string& path) {
 lb::Result<FileDescriptor> bind_listening(const std::string& path) {
   FileDescriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const auto failed = [&path] {
-    return lb::fail(fmt::format("cannot make control socket {}: {}", path, reason(errno)));
+    const bool is_directory = errno == EACCES || errno == EROFS;
+    return lb::fail(fmt::format("cannot make control socket {}: {}{}", path, reason(errno),
+                                is_directory ? "; make its directory writable for weir's user, or give another "
+                                               "control.socket"
+                                             : ""));
   };
   if (!fd) return failed();
   // The socket's own mode and the umask both bound the mode that bind() gives the file (unix(7)); the umask, which is

@@ -51,13 +51,15 @@ bool is_pci(const std::string& device) {
   return !device.starts_with("net_") && !device.starts_with("eth_");
 }
 
-// What sockets, XDP programs, tap devices and NICs need. A container's root may lack some.
-bool has_permissions() {
+// What sockets, XDP programs, tap devices and NICs need. A container's root may lack some. libxdp asks the kernel for a
+// program by its id, which takes CAP_SYS_ADMIN.
+bool has_permissions(bool is_xdp) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2]{};
   if (syscall(SYS_capget, &header, data) != 0) return geteuid() == 0;
   const auto has = [&](unsigned c) { return (data[c / 32].effective >> (c % 32) & 1) != 0; };
-  return has(CAP_NET_RAW) && has(CAP_NET_ADMIN) && has(CAP_IPC_LOCK) && (has(CAP_BPF) || has(CAP_SYS_ADMIN));
+  return has(CAP_NET_RAW) && has(CAP_NET_ADMIN) && has(CAP_IPC_LOCK) &&
+         (has(CAP_SYS_ADMIN) || (has(CAP_BPF) && !is_xdp));
 }
 
 bool needs_permissions(const std::string& device) {
@@ -65,11 +67,13 @@ bool needs_permissions(const std::string& device) {
 }
 
 // Drivers say EINVAL or nothing at all where it is a permission that they lack.
-const char* permission_hint(const std::string& device) {
-  if (!needs_permissions(device) || has_permissions()) return "";
-  return geteuid() == 0
-             ? "; root lacks capabilities here: give its container CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK"
-             : "; run weir as root or with CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK";
+std::string permission_hint(const std::string& device) {
+  const bool is_xdp = device.starts_with("net_af_xdp");
+  if (!needs_permissions(device) || has_permissions(is_xdp)) return "";
+  const std::string wanted =
+      std::string("CAP_NET_RAW, CAP_NET_ADMIN, CAP_IPC_LOCK and ") + (is_xdp ? "CAP_SYS_ADMIN" : "CAP_BPF");
+  if (geteuid() == 0) return "; root lacks capabilities here: give its container " + wanted;
+  return "; run weir as root (it becomes another with --user) or with " + wanted;
 }
 
 // Why a device did not open. Of drivers' -1, which reads as EPERM, nothing is made where no permission is missing:

@@ -20,11 +20,13 @@ class Refused(net.LabError):
 class Weir:
     """`with Weir(site, binary, yaml) as weir:` runs the daemon in namespace `weir` until the block ends."""
 
-    def __init__(self, site, binary, yaml, name="weir", environment=None):
+    def __init__(self, site, binary, yaml, name="weir", environment=None, before=(), arguments=()):
+        """`before` stands before the program (setpriv, taskset), `arguments` behind `weir run -c FILE`."""
         self._site = site
         self._binary = binary
         self._name = name
         self._environment = {**os.environ, **(environment or {})}
+        self._before, self._arguments = before, arguments
         self._process = None
         self.socket = site.path(f"{name}.sock")
         self.file = site.write(f"{name}.yaml", yaml)
@@ -41,7 +43,7 @@ class Weir:
     def argv(self):
         # bpffs: net_af_xdp's libxdp looks for it in the mount namespace that `ip netns exec` makes.
         return ["sh", "-c", 'mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf; exec "$@"',
-                "weir", self._binary, "run", "-c", self.file]
+                "weir", *self._before, self._binary, "run", "-c", self.file, *self._arguments]
 
     def start(self, wait_s=20):
         """Returns when the socket answers, that is, when the worker forwards; raises Refused if it never will."""
