@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "config/model.h"
+#include "control/kernel_network.h"
 #include "lb/address.h"
 
 namespace weir::control {
@@ -21,24 +23,10 @@ struct Drain {
   bool operator==(const Drain&) const noexcept = default;
 };
 
-/// An address on a twin, as the kernel has it.
-struct KernelAddress {
-  std::string interface;
-  lb::Prefix prefix;  // own address with its subnet's length
-  bool operator==(const KernelAddress&) const noexcept = default;
-};
-
-/// What the kernel knows about the interfaces that have a twin. Sorted and without duplicates by who makes it.
-struct KernelNetwork {
-  std::vector<KernelAddress> addresses;
-  std::vector<config::Route> routes;        // `via` unspecified: on-link
-  std::vector<config::Neighbor> neighbors;  // usable ones
-};
-
 struct Overlay {
   std::vector<Drain> drains;
-  KernelNetwork kernel;
-  bool is_withdrawn = false;  // leaving: VIPs are no longer answered for, flows go on
+  std::shared_ptr<const KernelNetwork> kernel;  // sorted() or not; null: no interface has a twin
+  bool is_withdrawn = false;                    // leaving: VIPs are no longer answered for, flows go on
 
   [[nodiscard]] const Drain* drain_of(const std::string& service, const config::Backend& b) const noexcept {
     const auto it = std::ranges::find_if(drains, [&](const Drain& d) {
