@@ -2,6 +2,7 @@
 // rte_path_test.cc runs the same through the workers' tables and mbufs, tests/pcap/ through the whole program.
 #include <gtest/gtest.h>
 
+#include "tests/dataplane/mutation.h"
 #include "tests/dataplane/rig.h"
 
 namespace weir::test {
@@ -61,6 +62,14 @@ TEST_P(AllCases, MixInBurstsOfAnySize) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Bursts, AllCases, ::testing::Values(1, 2, 7, 31, 32));
+
+TEST(Conservation, IsExactForAMillionMutatedFrames) {
+  for (const Group& group : groups()) {
+    PlainRig rig(compiled(group));
+    mutate(group, rig, frames_to_mutate() / groups().size(), 0x5eed);
+    expect_variety(group.name, rig.counters(), 20);
+  }
+}
 
 TEST(Cases, AreEnough) {
   std::size_t cases = 0, mixing = 0;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/cases/lab.h"
+#include "tests/dataplane/mutation.h"
 #include "tests/dataplane/rte_rig.h"
 
 namespace weir::test {
@@ -42,6 +43,15 @@ TEST_F(RtePath, DoesWhatTheCasesSayInBursts) {
     }
     expect_frames(script.out, sent);
     EXPECT_TRUE(conserves(rig.counters()));
+  }
+}
+
+TEST_F(RtePath, ConservesAMillionMutatedFrames) {
+  RingPort port(256);
+  for (const Group& group : groups()) {
+    RteRig rig(compiled(group), port);
+    mutate(group, rig, frames_to_mutate() / groups().size(), 0xfeed);
+    expect_variety(group.name, rig.counters(), 20);
   }
 }
 
