@@ -59,7 +59,7 @@ struct Conntrack {
 struct Port {
   std::string name;
   std::string device;                   // PCI address or DPDK vdev string ("net_af_xdp0,iface=eth1")
-  std::optional<std::uint16_t> queues;  // default: one per worker
+  std::optional<std::uint16_t> queues;  // default: one per worker, or as many as the device has
   Where where;
 };
 

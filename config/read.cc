@@ -32,12 +32,9 @@ constexpr std::size_t kLongestPath = 4'095;  // PATH_MAX without its NUL
 constexpr std::size_t kLongestSocket = sizeof(sockaddr_un::sun_path) - 1;
 
 void read_workers(const Node& node, Values& values, Model& model) {
-  constexpr std::string_view kLater =
-      "workers: more than one worker is not in this version; write 1 or a list of one core";
   Problems& problems = values.problems();
   if (node.kind != NodeKind::kSequence) {
-    const auto n = values.number(node, "workers", 1, kMostWorkers);
-    if (n && *n > 1) problems.error(node.where, "{}", kLater);
+    values.number_into(model.workers, node, "workers", 1, kMostWorkers);
     return;
   }
   std::vector<unsigned> cores;
@@ -50,9 +47,15 @@ void read_workers(const Node& node, Values& values, Model& model) {
     cores.push_back(core);
   });
   if (problems.error_count() != before) return;
-  if (cores.empty()) problems.error(node.where, "workers: the list of cores is empty; write 1 or a list of one core");
-  if (cores.size() > 1) problems.error(node.where, "{}", kLater);
-  model.worker_cores = cores;
+  if (cores.empty()) {
+    problems.error(node.where, "workers: the list of cores is empty; write a number of workers or one core at least");
+  } else if (cores.size() > kMostWorkers) {
+    problems.error(node.where, "workers: {} cores are listed, and there may be {} workers at most; list fewer",
+                   cores.size(), kMostWorkers);
+  } else {
+    model.workers = static_cast<std::uint16_t>(cores.size());
+    model.worker_cores = cores;
+  }
 }
 
 void read_memory(const Node& node, Values& values, Draft& draft) {

@@ -85,7 +85,7 @@ constexpr Note kNotes[] = {
     {"ports[].name", "its name in this file and in `weir show ports`", kName},
     {"ports[].device", "a PCI address or a DPDK vdev string such as net_af_xdp0,iface=eth1",
      R"({"type": "string", "minLength": 1, "maxLength": 255})"},
-    {"ports[].queues", "receive queues; default: one a worker"},
+    {"ports[].queues", "receive queues; default: one for each worker, or as many as the device has"},
     {"interfaces", "what stands on the ports"},
     {"interfaces[]", "a port's untagged traffic, or one VLAN of it"},
     {"interfaces[].name", "at most 15 characters", kInterfaceName},

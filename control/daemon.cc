@@ -73,6 +73,15 @@ void log_privileges(const std::string& file) {
                  p.group);
 }
 
+// "worker on core 3", "2 workers on cores 3 and 2"; with fewer cores than workers none is pinned.
+std::string where_workers_run(const DataPlane& data_plane) {
+  std::vector<int> cores;
+  for (const auto& worker : data_plane.workers()) cores.push_back(worker->options().core);
+  if (cores.size() == 1) return fmt::format("worker on core {}", cores.front());
+  if (cores.front() < 0) return fmt::format("{} workers on fewer cores", cores.size());
+  return fmt::format("{} workers on cores {}", cores.size(), fmt::join(cores, ", "));
+}
+
 // Workers read what the publisher owns, so they end before it does, whichever way run_daemon() is left.
 struct WorkersEnd {
   DataPlane& data_plane;
@@ -151,8 +160,8 @@ int run_daemon(const RunOptions& options) {
       io, socket, [&](const Request& request, const Responder& respond) { api.handle(request, respond); });
   if (!server) return stop_with(kExitEnvironment, server.error().message);
   watch_signals(signals, io, reloader);
-  spdlog::info("weir {} forwards: {}, {}, worker on core {}, {}; control socket {}", version(), services,
-               plural((*data_plane)->ports().size(), "port"), (*data_plane)->workers().front()->options().core,
+  spdlog::info("weir {} forwards: {}, {}, {}, {}; control socket {}", version(), services,
+               plural((*data_plane)->ports().size(), "port"), where_workers_run(**data_plane),
                (*data_plane)->uses_huge_pages() ? "huge pages" : "no huge pages", socket);
   notify_ready(fmt::format("generation 1, {}", services));
   io.run();

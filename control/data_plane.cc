@@ -9,6 +9,7 @@
 
 #include "control/compile.h"
 #include "control/instance_lock.h"
+#include "control/port_sides.h"
 
 namespace weir::control {
 
@@ -36,10 +37,11 @@ dataplane::RteTables::Size table_size(const config::Model& m) {
           .routes = with_room(m.routes.size() + m.neighbors.size(), 16'384)};
 }
 
-lb::HashKey random_key() {
-  lb::HashKey key;
-  // Without it a key that is the same on each start: outsiders could aim at one worker, nothing else is lost.
-  if (getentropy(&key, sizeof key) != 0) key = lb::kPublicHashKey;
+// A key. Zeros where the kernel gives no random bytes: outsiders could aim at one worker then, nothing else is lost.
+template <class Key>
+Key random_bytes() {
+  Key key{};
+  static_cast<void>(getentropy(&key, sizeof key));
   return key;
 }
 
@@ -108,9 +110,11 @@ lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
 
 lb::Result<void> DataPlane::open_ports(const config::Model& m) {
   ports_.reserve(m.ports.size());
+  const std::vector<dataplane::PortSide> sides = port_sides(m);
+  const auto hash_key = random_bytes<lb::ToeplitzKey>();
   for (const config::Port& p : m.ports) {
     dataplane::Port::Options options{
-        .name = p.name, .device = p.device, .queues = p.queues.value_or(m.workers), .mtu = 0};
+        .name = p.name, .device = p.device, .workers = m.workers, .queues = p.queues, .mtu = 0};
     std::set<lb::MacAddress> macs;
     for (const config::Interface& i : m.interfaces) {
       if (i.port != p.name) continue;
@@ -120,16 +124,20 @@ lb::Result<void> DataPlane::open_ports(const config::Model& m) {
     if (options.mtu == 0) options.mtu = 1500;
     options.many_macs = macs.size() > 1;
     if (!macs.empty()) options.wanted_mac = *macs.begin();
+    options.side = sides[ports_.size()];
+    options.hash_key = hash_key;
     auto port = dataplane::Port::open(options, pool_.get());
     if (!port) return std::unexpected(port.error());
     ports_.push_back(std::move(*port));
   }
+  owners_ = std::ranges::any_of(ports_, &dataplane::Port::hashes)
+                ? std::make_unique<lb::Owners>(m.workers, hash_key)
+                : std::make_unique<lb::Owners>(m.workers, random_bytes<lb::HashKey>());
   return {};
 }
 
 lb::Result<void> DataPlane::make_workers(const config::Model& m) {
   rcu_ = std::make_unique<dataplane::Rcu>(m.workers);
-  owners_ = std::make_unique<lb::Owners>(m.workers, random_key());
   auto rings = dataplane::WorkerRings::create(m.workers);
   if (!rings) return std::unexpected(rings.error());
   rings_ = std::move(*rings);
@@ -140,7 +148,6 @@ lb::Result<void> DataPlane::make_workers(const config::Model& m) {
     dataplane::Worker::Options options{
         .index = w,
         .core = pick_core(m, w),
-        .hashes = std::vector<bool>(ports_.size()),
         .sleeps_when_idle = std::ranges::all_of(ports_, &dataplane::Port::is_software),
         .flows = {m.conntrack.capacity / m.workers, m.conntrack.wide_capacity / m.workers}};
     if (auto done = give_queues(options, plan); !done) return done;
@@ -165,13 +172,21 @@ lb::Result<void> DataPlane::give_queues(dataplane::Worker::Options& options, con
       tx.instead = *ring;
     }
     options.tx.push_back(tx);
+    options.hashes.push_back(ports_[i].hashes());
   }
   return {};
 }
 
 lb::Result<void> DataPlane::start_ports() {
-  for (dataplane::Port& port : ports_)
-    if (auto done = port.start(); !done) return done;
+  for (dataplane::Port& port : ports_) {
+    std::vector<std::vector<std::uint16_t>> queues;  // by worker
+    for (const auto& worker : workers_) {
+      queues.emplace_back();
+      for (const dataplane::RxQueue& q : worker->options().rx)
+        if (q.port_id == port.id()) queues.back().push_back(q.queue_id);
+    }
+    if (auto done = port.start(*owners_, queues); !done) return done;
+  }
   dataplane::Eal::log_to_stderr();
   return {};
 }

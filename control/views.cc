@@ -130,6 +130,27 @@ lb::Result<json::object> backends_view(const Running& r, const Query& filters) {
   return list_of(r, "backends", std::move(rows));
 }
 
+// How packets that come in by a port get to the owner of their flow.
+std::string steering_of(const Running& r, lb::PortIndex port) {
+  using Trust = dataplane::Steering::Trust;
+  const auto& workers = r.data_plane.workers();
+  if (workers.size() == 1) return "none: one worker";
+  const auto& p = r.data_plane.ports()[lb::index(port)];
+  std::size_t trusted = 0, refuted = 0, queues = 0;
+  for (const auto& worker : workers) {
+    if (std::ranges::find(worker->options().rx, port, &dataplane::RxQueue::port) == worker->options().rx.end())
+      continue;
+    ++queues;
+    trusted += worker->steering().trust(port) == Trust::kTrusted;
+    refuted += worker->steering().trust(port) == Trust::kRefuted;
+  }
+  if (!p.hashes()) return "software: " + p.why_no_hash();
+  if (refuted > 0) return fmt::format("software: its hash was wrong for {} of {} workers", refuted, queues);
+  if (trusted < queues)
+    return fmt::format("software: its hash is not proved yet for {} of {} workers", queues - trusted, queues);
+  return "hardware: its hash brings packets to their owner";
+}
+
 json::object ports_view(const Running& r) {
   json::array rows;
   for (std::size_t i = 0; i < r.model().ports.size(); ++i) {
@@ -147,7 +168,7 @@ json::object ports_view(const Running& r) {
                                 {"tx_packets", stats.opackets},
                                 {"rx_missed", stats.imissed + stats.rx_nombuf},
                                 {"tx_dropped", tx_dropped},
-                                {"steering", "none: one worker"}});
+                                {"steering", steering_of(r, lb::PortIndex(static_cast<std::uint16_t>(i)))}});
   }
   return list_of(r, "ports", std::move(rows));
 }

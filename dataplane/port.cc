@@ -117,6 +117,19 @@ std::size_t mempool_memory(std::uint32_t mbufs, std::uint32_t mbuf_bytes) noexce
   return std::size_t{mbufs} * (mbuf_bytes + sizeof(rte_mbuf) + 128 + 16);
 }
 
+// A transmit queue for each worker where it is a NIC's; vdevs want their queues in pairs.
+lb::Result<void> Port::choose_queues(const Options& options, const rte_eth_dev_info& info) {
+  const std::uint16_t most = std::min(info.max_rx_queues, info.max_tx_queues);
+  rx_queues_ = options.queues.value_or(std::min(options.workers, most));
+  if (rx_queues_ == 0 || rx_queues_ > most) {
+    return lb::fail("port " + name_ + " has " + std::to_string(most) + (most == 1 ? " queue" : " queues") + ", not " +
+                    std::to_string(std::max<unsigned>(rx_queues_, 1)) + "; lower its `queues`" +
+                    (is_software_ ? ", or give the device more by its arguments" : ""));
+  }
+  tx_queues_ = is_software_ ? rx_queues_ : std::min(std::max(rx_queues_, options.workers), info.max_tx_queues);
+  return {};
+}
+
 lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
   if (auto ok = check_device(options.name, options.device); !ok) return std::unexpected(ok.error());
   static_cast<void>(Eal::take_log());  // what comes from here on is this port's
@@ -141,6 +154,26 @@ lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
   return port;
 }
 
+// With our hash if the device says that it can, and plainly if that is not so.
+int Port::configure_hash(const Options& options, const rte_eth_dev_info& info, const rte_eth_conf& plain) {
+  if (options.workers > 1) {
+    lb::ToeplitzKey key = options.hash_key;  // DPDK's interface wants it writable
+    const RssRequest request{options.workers, options.side, key};
+    why_no_hash_ = why_no_rss(request, info, rx_queues_).value_or("");
+    if (why_no_hash_.empty()) {
+      rte_eth_conf conf = plain;
+      conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+      conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
+      conf.rx_adv_conf.rss_conf = {
+          .rss_key = key.data(), .rss_key_len = info.hash_key_size, .rss_hf = rss_types(options.side)};
+      reta_size_ = info.reta_size;
+      if (rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf) == 0) return 0;
+      why_no_hash_ = "the device refused to hash by our key";
+    }
+  }
+  return rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &plain);
+}
+
 lb::Result<void> Port::configure(const Options& options, rte_mempool* pool) {
   const auto refuse = [&](const std::string& what, int error) {
     return lb::fail(with_log("port " + name_ + " (" + options.device + "): " + what + ": " + rte_strerror(-error) +
@@ -150,15 +183,10 @@ lb::Result<void> Port::configure(const Options& options, rte_mempool* pool) {
   if (const int error = rte_eth_dev_info_get(id_, &info); error < 0) return refuse("no device information", error);
   driver_ = info.driver_name;
   is_software_ = !is_pci(options.device);
-  if (options.queues > info.max_rx_queues || options.queues > info.max_tx_queues) {
-    return lb::fail("port " + name_ + " has " + std::to_string(std::min(info.max_rx_queues, info.max_tx_queues)) +
-                    " queues, not " + std::to_string(options.queues) + "; lower its `queues`");
-  }
-  rx_queues_ = tx_queues_ = options.queues;
-
+  if (auto done = choose_queues(options, info); !done) return done;
   rte_eth_conf conf{};
   conf.rxmode.mtu = std::clamp(options.mtu, info.min_mtu, info.max_mtu);
-  if (const int error = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf); error < 0)
+  if (const int error = configure_hash(options, info, conf); error < 0)
     return refuse("does not take the configuration", error);
   std::uint16_t rx = kDescriptors, tx = kDescriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
@@ -188,10 +216,15 @@ lb::Result<void> Port::configure(const Options& options, rte_mempool* pool) {
   return {};
 }
 
-lb::Result<void> Port::start() {
+lb::Result<void> Port::start(const lb::Owners& owners, const std::vector<std::vector<std::uint16_t>>& queues) {
   if (const int error = rte_eth_dev_start(id_); error < 0)
     return lb::fail(with_log("port " + name_ + " does not start: " + rte_strerror(-error)));
   is_started_ = true;
+  if (!hashes()) return {};
+  // After the start, at which some drivers write a table of their own.
+  std::vector<rte_eth_rss_reta_entry64> table = reta(owners, reta_size_, queues);
+  if (const int error = rte_eth_dev_rss_reta_update(id_, table.data(), reta_size_); error < 0)
+    why_no_hash_ = std::string("the device refused our indirection table: ") + rte_strerror(-error);
   return {};
 }
 
@@ -202,6 +235,8 @@ Port::Port(Port&& other) noexcept
       mac_(other.mac_),
       name_(std::move(other.name_)),
       driver_(std::move(other.driver_)),
+      why_no_hash_(std::move(other.why_no_hash_)),
+      reta_size_(other.reta_size_),
       is_software_(other.is_software_),
       is_started_(std::exchange(other.is_started_, false)) {}
 

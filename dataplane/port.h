@@ -6,8 +6,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "dataplane/rss.h"
 #include "lb/address.h"
 #include "lb/result.h"
 
@@ -28,10 +31,13 @@ class Port {
   struct Options {
     std::string name;    // weir.yaml's, for messages
     std::string device;  // PCI address or vdev string
-    std::uint16_t queues = 1;
-    std::uint16_t mtu = 1500;   // the largest of its interfaces'
-    lb::MacAddress wanted_mac;  // zero: the device's own
-    bool many_macs = false;     // its interfaces use several, so it must take every frame
+    std::uint16_t workers = 1;
+    std::optional<std::uint16_t> queues;  // none: one per worker, or as many as the device has
+    std::uint16_t mtu = 1500;             // the largest of its interfaces'
+    lb::MacAddress wanted_mac;            // zero: the device's own
+    bool many_macs = false;               // its interfaces use several, so it must take every frame
+    PortSide side = PortSide::kBoth;
+    lb::ToeplitzKey hash_key{};  // of all ports
   };
   /// Probes and configures the device; start() lets packets in. `pool` outlives the port.
   [[nodiscard]] static lb::Result<Port> open(const Options& options, rte_mempool* pool);
@@ -40,7 +46,9 @@ class Port {
   Port& operator=(Port&&) = delete;
   ~Port();  // stops, closes and removes the device
 
-  [[nodiscard]] lb::Result<void> start();
+  /// `queues` by worker: the receive queues it polls here. If the port hashes(), it is told to use them as `owners`
+  /// want it.
+  [[nodiscard]] lb::Result<void> start(const lb::Owners& owners, const std::vector<std::vector<std::uint16_t>>& queues);
 
   [[nodiscard]] std::uint16_t id() const noexcept { return id_; }
   [[nodiscard]] std::uint16_t rx_queues() const noexcept { return rx_queues_; }
@@ -49,10 +57,16 @@ class Port {
   [[nodiscard]] const std::string& driver() const noexcept { return driver_; }
   /// A vdev, without a NIC behind that would mind being polled less often.
   [[nodiscard]] bool is_software() const noexcept { return is_software_; }
+  /// It hashes by the owners' key; what each worker finds of it is another matter (dataplane/steering.h).
+  [[nodiscard]] bool hashes() const noexcept { return why_no_hash_.empty(); }
+  /// Else why not: "the device does not hash packets".
+  [[nodiscard]] const std::string& why_no_hash() const noexcept { return why_no_hash_; }
   [[nodiscard]] int socket() const noexcept { return rte_eth_dev_socket_id(id_); }
 
  private:
   Port() = default;
+  [[nodiscard]] lb::Result<void> choose_queues(const Options& options, const rte_eth_dev_info& info);
+  [[nodiscard]] int configure_hash(const Options& options, const rte_eth_dev_info& info, const rte_eth_conf& plain);
   [[nodiscard]] lb::Result<void> configure(const Options& options, rte_mempool* pool);
 
   std::uint16_t id_ = RTE_MAX_ETHPORTS;
@@ -60,6 +74,8 @@ class Port {
   std::uint16_t tx_queues_ = 0;
   lb::MacAddress mac_;
   std::string name_, driver_;
+  std::string why_no_hash_ = "there is one worker";
+  std::uint16_t reta_size_ = 0;
   bool is_software_ = false;
   bool is_started_ = false;
 };

@@ -241,9 +241,6 @@ TEST(Read, UnknownAndRepeatedAndMissingKeys) {
 TEST(Read, WhatComesLaterIsRefusedNotIgnored) {
   const std::string vips = "[{address: 203.0.113.1, port: 80}]", backends = "[]";
   for (const std::string& text : {
-           std::string("workers: 2"),
-           std::string("workers: 128"),
-           std::string("workers: [2, 3]"),
            std::string("control: {metrics: 127.0.0.1:9901}"),
            std::string("announce: {segment: when_on_twin}"),
            std::string("snat_addresses: [10.0.0.240]"),
@@ -383,6 +380,10 @@ TEST(Read, Workers) {
       {"workers: []", {"1:10: workers: the list of cores is empty"}},
       {"workers: [2, 2]", {"1:14: workers: core 2 is listed twice"}},
       {"workers: [x]", {"1:11: workers: core: expected a number from 0 to 1023"}},
+      {"workers: 128", {}},
+      {"workers: [2, 3]", {}},
+      {"workers: 4\nconntrack: {capacity: 255}",
+       {"1:1: conntrack.capacity: 255 flows over 4 workers leave 63 for each; write 256 or more"}},
   });
 }
 

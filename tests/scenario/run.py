@@ -21,11 +21,12 @@ import show
 import start
 import trace
 import traffic
+import workers
 from lab import net
 from scenario import Report, Skipped
 
 SCENARIOS = {f"{module.__name__}.{function.__name__}": function
-             for module in (start, trace, traffic, show, reload, life, privileges) for function in module.SCENARIOS}
+             for module in (start, trace, traffic, show, reload, life, privileges, workers) for function in module.SCENARIOS}
 
 LIMIT_S = 300  # for one scenario; the slowest takes a tenth of it
 

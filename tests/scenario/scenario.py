@@ -32,8 +32,9 @@ class Report:
 
 
 @contextlib.contextmanager
-def running(report, members, backends=4, driver=None):
-    """A lab with servers and Weir; `members` are (backend number, weight). Yields (lab, weir).
+def running(report, members, backends=4, driver=None, **configured):
+    """A lab with servers and Weir; `members` are (backend number, weight); for `configured` see Site.config(). Yields
+    (lab, weir).
 
     At the end everything is let come to rest and conservation must be exact; if any check failed, Weir's log and
     counters follow.
@@ -41,7 +42,7 @@ def running(report, members, backends=4, driver=None):
     failed_before = report.failed
     with site.Site(backends) as lab:
         lab.start_servers()
-        weir = daemon.Weir(lab, report.binary, lab.config(site.services(lab.members(members)), driver))
+        weir = daemon.Weir(lab, report.binary, lab.config(site.services(lab.members(members)), driver, **configured))
         counters = "(it did not start)"
         try:
             with weir:

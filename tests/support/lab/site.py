@@ -27,12 +27,13 @@ CLIENT_MAC, UPLINK_MAC, SERVERS_MAC = "02:00:00:00:01:02", "02:00:00:00:00:01", 
 MAX_BACKENDS = 9  # one digit in the addresses below
 
 
-def device(driver, index):
-    """The DPDK device string of Weir's port `index`, which stands on veth end vw<index>."""
+def device(driver, index, queues=1):
+    """The DPDK device string of Weir's port `index`, which stands on veth end vw<index>. Several queues are for
+    net_af_packet, where the kernel deals flows to them by hash (PACKET_FANOUT)."""
     # busy_budget=0: without it net_af_xdp makes a system call each poll to ask for busy polling, which veth has not.
     options = {"af_xdp": f"net_af_xdp{index},iface=vw{index},busy_budget=0",
                "af_packet": f"net_af_packet{index},iface=vw{index}"}
-    return options[driver]
+    return options[driver] + (f",qpairs={queues}" if queues > 1 else "")
 
 
 def usual_driver():
@@ -119,20 +120,21 @@ class Site(contextlib.ExitStack):
             return "".join(file.readlines()[-lines:])
         return ""
 
-    def config(self, services, driver=None):
+    def config(self, services, driver=None, workers=1, queues=1, devices=None):
         """weir.yaml for this site. `services` is YAML text, the lines under `services:`."""
         driver = driver or usual_driver()
+        devices = devices or [device(driver, index, queues) for index in (0, 1)]
         lines = "".join(f"  - {{address: {b.address4}, mac: \"{b.mac}\", interface: servers}}\n"
                         f"  - {{address: \"{b.address6}\", mac: \"{b.mac}\", interface: servers}}\n" for b in self.backends)
         return f"""\
-workers: 1
+workers: {workers}
 memory: {{huge_pages: never, mbufs: 16384}}
 control: {{socket: {self.path("weir.sock")}, state_dir: {self.directory}}}
 hash_key: "00112233445566778899aabbccddeeff"
 conntrack: {{capacity: 200000, wide_capacity: 50000}}
 ports:
-  - {{name: p0, device: "{device(driver, 0)}"}}
-  - {{name: p1, device: "{device(driver, 1)}"}}
+  - {{name: p0, device: "{devices[0]}"}}
+  - {{name: p1, device: "{devices[1]}"}}
 interfaces:
   - name: uplink
     port: p0

@@ -1,0 +1,69 @@
+"""Several workers: wherever a packet comes in, the worker that owns its flow carries it."""
+
+import time
+
+import traffic
+from lab import load, site
+from scenario import running
+
+MEMBERS = traffic.MEMBERS
+
+
+def fan_out(report):
+    """Two queues, dealt by the kernel's flow hash, which knows nothing of owners."""
+    with running(report, MEMBERS, driver="af_packet", workers=2, queues=2) as (lab, weir):
+        traffic.requests(report, lab, 10_000)
+        traffic.echoes(report, lab)
+        _handed_over(report, weir)
+
+
+def fewer_queues(report):
+    """Three workers, one queue on each port: one worker receives nothing, and most send through another."""
+    with running(report, MEMBERS, driver="af_packet", workers=3, queues=1) as (lab, weir):
+        traffic.requests(report, lab, 3000, shares=False)
+        _handed_over(report, weir)
+        events = weir.show("drops")["events"]
+        report.check("workers without a transmit queue send through others", events["handed_to_send"] > 0,
+                     figure=f"{events['handed_to_send']} frames")
+
+
+def reload_under_load(report):
+    """As reload.fifty_under_wrk, over two workers."""
+    configured = {"driver": "af_packet", "workers": 2, "queues": 2}
+    with running(report, MEMBERS, **configured) as (lab, weir):
+        client = lab.namespace("client")
+        with load.KeepAlive(client, site.VIP4, 80, 10) as held4, load.KeepAlive(client, site.VIP6, 80, 10) as held6:
+            wrk = load.Wrk(lab, site.VIP4, 80, 12)
+            refused, before = 0, weir.show("services")["generation"]
+            for turn in range(20):
+                members = MEMBERS + ([(4, 2)] if turn % 2 == 0 else [])
+                done = weir.reload(lab.config(site.services(lab.members(members)), **configured))
+                refused += done.returncode != 0
+                time.sleep(0.3)
+            counted = wrk.result()
+        generation = weir.show("services")["generation"]
+        report.check("20 reloads are accepted", refused == 0 and generation == before + 20, figure=f"generation {generation}",
+                     why=f"{refused} refused, generation {generation}")
+        report.check("wrk: no request fails", counted["failed"] == 0 and counted["requests"] > 0,
+                     figure=f"{counted['requests']} requests", why=str(counted))
+        for held, family in ((held4, "IPv4"), (held6, "IPv6")):
+            report.check(f"established {family} connections: none is lost or moved", held.answered > 0 and not held.failures
+                         and held.moved == 0, figure=f"{held.answered} answers", why=f"{held.failures}, {held.moved} moved")
+        _handed_over(report, weir)
+
+
+def _handed_over(report, weir):
+    """Every frame handed over is taken over, none is lost on the way; each worker has carried some."""
+    weir.difference_at_rest()
+    counted = weir.show("drops")
+    events = counted["events"]
+    report.check("what is handed over is taken over", events["handed_over"] == events["taken_over"] > 0,
+                 figure=f"{events['handed_over']} of {counted['received']} packets received", why=str(events))
+    report.check("no ring between workers was full", counted["drops"]["handover_full"] == 0,
+                 why=f"{counted['drops']['handover_full']} dropped")
+    workers = weir.show("workers")["workers"]
+    report.check("every worker has flows", all(worker["flows"] > 0 for worker in workers),
+                 figure=", ".join(str(worker["flows"]) for worker in workers), why=str(workers))
+
+
+SCENARIOS = [fan_out, fewer_queues, reload_under_load]
