@@ -161,6 +161,24 @@ def _refuses_xdp(report, weir):
                      figure=sentence[-150:], why=f"exit {end.code}: {end.said}")
 
 
+def unit(report):
+    """packaging/weir.service's bounding set is enough for a start on AF_XDP and for becoming its user."""
+    with open(os.path.join(os.path.dirname(__file__), "../../packaging/weir.service"), encoding="utf-8") as lines:
+        bounding = next(line.split("=")[1].split() for line in lines if line.startswith("CapabilityBoundingSet="))
+    names = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in bounding)
+    with _user(), site.Site(2) as lab:
+        lab.start_servers()
+        os.chown(lab.directory, UID, GID)  # as RuntimeDirectory= does
+        driver = site.usual_driver()
+        weir = daemon.Weir(lab, report.binary, lab.config(site.services(lab.members(MEMBERS)), driver),
+                           before=("setpriv", f"--bounding-set=-all,{names}", "--no-new-privs"),
+                           arguments=("--user", "weir"))
+        with weir:
+            _check_threads(report, weir, driver, {**NEEDED, **(BPF if driver == "af_xdp" else {})}, bounding=0)
+            tally = load.requests(lab.namespace("client"), site.VIP4, 80, 300)
+            report.check("no request fails", not tally.failed, why=tally.why())
+
+
 def refused(report):
     """What `--user` cannot do is said in one sentence, before any device is touched."""
     with _user(), site.Site(1) as lab:
@@ -183,4 +201,4 @@ def refused(report):
                              why=f"exit {end.code}: {end.said}")
 
 
-SCENARIOS = [dropped, ambient, refused]
+SCENARIOS = [dropped, ambient, unit, refused]
