@@ -1,6 +1,7 @@
 #include "control/api.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
@@ -10,9 +11,11 @@
 #include <optional>
 #include <utility>
 
+#include "config/scalar.h"
 #include "control/endpoint.h"
 #include "control/filters.h"
 #include "control/json_text.h"
+#include "control/plural.h"
 #include "control/privileges.h"
 #include "control/version.h"
 
@@ -22,7 +25,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kListedFlows = 1000;
 constexpr std::chrono::milliseconds kPollWorkers{1};
 
 Response ok(const json::object& body) {
@@ -82,14 +84,25 @@ std::optional<dataplane::Flow> flow_for(const TraceRequest& r, const lb::Snapsho
   return std::nullopt;
 }
 
+/// The worker that a query asks alone; an error if there is none of that number.
+lb::Result<std::optional<std::size_t>> worker_of(const Query& query, const DataPlane& data_plane) {
+  const auto it = query.find("worker");
+  if (it == query.end()) return std::nullopt;
+  const auto n = config::parse_decimal(it->second);
+  if (n && *n < data_plane.workers().size()) return *n;
+  return lb::fail(fmt::format("there is no worker {}; `weir show workers` lists them", it->second));
+}
+
 }  // namespace
 
 void Api::handle(const Request& request, const Responder& respond) {
-  if (const auto ok = check_query(request.path, request.query); !ok) return respond(refusal(400, ok.error().message));
+  if (const auto ok = check_query(request.path, request.query, request.method); !ok)
+    return respond(refusal(400, ok.error().message));
   if (request.path == "/v1/reload") {
     if (request.method != "POST") return respond(refusal(405, "a reload is asked for by POST"));
     return reload(respond);
   }
+  if (request.path == "/v1/flows" && request.method == "DELETE") return flush_flows(request, respond);
   if (request.method != "GET") return respond(refusal(405, fmt::format("{} is read by GET", request.path)));
   get(request, respond);
 }
@@ -147,11 +160,37 @@ void Api::reload(const Responder& respond) {
 }
 
 void Api::list_flows(const Request& request, const Responder& respond) {
-  const auto filter = flow_filter(running(), request.query);
+  auto filter = flow_filter(running(), request.query);
   if (!filter) return respond(refusal(404, filter.error().message));
-  ask_workers(*filter, std::nullopt, [this, respond](const std::shared_ptr<FlowRequests>& answers) {
-    answer_aside(respond, [answers](const Running& r) { return ok(flows_view(r, *answers, kListedFlows)); });
-  });
+  const auto worker = worker_of(request.query, data_plane_);
+  if (!worker) return respond(refusal(404, worker.error().message));
+  const auto limit = request.query.find("limit");
+  const std::size_t most =
+      limit == request.query.end() ? kListedFlows : config::parse_decimal(limit->second).value_or(kListedFlows);
+  ask_workers({.filter = std::move(*filter), .limit = most, .worker = *worker},
+              [this, respond, most](const std::shared_ptr<FlowRequests>& answers) {
+                answer_aside(respond, [answers, most](const Running& r) { return ok(flows_view(r, *answers, most)); });
+              });
+}
+
+// A flow that is forgotten is a stranger to its next packet: adopted where a hash says where it belongs, refused else.
+void Api::flush_flows(const Request& request, const Responder& respond) {
+  const bool is_all = request.query.contains("all") && request.query.at("all") == "1";
+  const bool has_filter = request.query.size() > (request.query.contains("all") ? 1 : 0);
+  if (is_all == has_filter)
+    return respond(refusal(400, is_all ? "all=1 takes no filter beside it; give one or the other"
+                                       : "which flows? Give a filter, or all=1 for every one"));
+  auto filter = flow_filter(running(), request.query);
+  if (!filter) return respond(refusal(404, filter.error().message));
+  const auto worker = worker_of(request.query, data_plane_);
+  if (!worker) return respond(refusal(404, worker.error().message));
+  ask_workers({.filter = std::move(*filter), .limit = 0, .erases = true, .worker = *worker},
+              [this, respond](const std::shared_ptr<FlowRequests>& answers) {
+                std::uint64_t flushed = 0;
+                for (const auto& answer : *answers) flushed += answer->matched;
+                spdlog::info("flushed {}", plural(flushed, "flow"));
+                respond(ok({{"generation", publisher_.generation()}, {"flushed", flushed}}));
+              });
 }
 
 void Api::trace(const Request& request, const Responder& respond) {
@@ -167,24 +206,27 @@ void Api::trace(const Request& request, const Responder& respond) {
     });
     return true;
   };
-  ask_workers({}, as_socket(wanted->source), [this, answer, to = as_socket(wanted->destination)](const auto& forward) {
-    if (answer(*forward, false)) return;
-    ask_workers({}, to, [answer](const auto& reply) { answer(*reply, true); });
-  });
+  ask_workers({.filter = {}, .socket = as_socket(wanted->source)},
+              [this, answer, to = as_socket(wanted->destination)](const auto& forward) {
+                if (answer(*forward, false)) return;
+                ask_workers({.filter = {}, .socket = to}, [answer](const auto& reply) { answer(*reply, true); });
+              });
 }
 
 // ---- asking the workers: post to each, look again every millisecond, never wait ----
 
-void Api::ask_workers(const dataplane::FlowFilter& filter,
-                      const std::optional<std::pair<lb::Address, lb::be16>>& socket,
-                      std::function<void(const std::shared_ptr<FlowRequests>&)> then) {
+void Api::ask_workers(const FlowQuestion& question, std::function<void(const std::shared_ptr<FlowRequests>&)> then) {
   auto requests = std::make_shared<FlowRequests>();
   for (std::size_t w = 0; w < data_plane_.workers().size(); ++w) {
     auto request = std::make_unique<dataplane::FlowRequest>();
-    request->filter = filter;
-    request->socket = socket;
-    request->limit = kListedFlows;
-    request->rows.reserve(kListedFlows);
+    request->filter = question.filter;
+    request->socket = question.socket;
+    request->erases = question.erases;
+    request->limit = question.limit;
+    if (question.worker.value_or(w) == w)
+      request->rows.reserve(question.limit);
+    else
+      request->is_done.store(true, std::memory_order_relaxed);  // not asked; an answer of nothing
     requests->push_back(std::move(request));
   }
   poll_workers(requests, 0, then);
@@ -194,10 +236,10 @@ void Api::poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_
                        const std::function<void(const std::shared_ptr<FlowRequests>&)>& then) {
   const auto& workers = data_plane_.workers();
   // A worker takes one question at a time; another client's may be before ours.
-  while (posted < workers.size() && workers[posted]->post(*(*requests)[posted])) ++posted;
-  const bool is_done = posted == workers.size() && std::ranges::all_of(*requests, [](const auto& r) {
-                         return r->is_done.load(std::memory_order_acquire);
-                       });
+  const auto is_answered = [](const auto& r) { return r->is_done.load(std::memory_order_acquire); };
+  while (posted < workers.size() && (is_answered((*requests)[posted]) || workers[posted]->post(*(*requests)[posted])))
+    ++posted;
+  const bool is_done = posted == workers.size() && std::ranges::all_of(*requests, is_answered);
   if (is_done) return then(requests);
   auto timer = std::make_shared<boost::asio::steady_timer>(io_, kPollWorkers);
   timer->async_wait([this, timer, requests, posted, then](const boost::system::error_code& error) {

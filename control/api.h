@@ -38,14 +38,23 @@ class Api {
  private:
   using FlowRequests = std::vector<std::unique_ptr<dataplane::FlowRequest>>;  // by worker
 
+  struct FlowQuestion {
+    dataplane::FlowFilter filter;
+    std::optional<std::pair<lb::Address, lb::be16>> socket = {};
+    std::size_t limit = kListedFlows;  // rows in all, and of one worker
+    bool erases = false;
+    std::optional<std::size_t> worker = {};  // this one only
+  };
+  static constexpr std::size_t kListedFlows = 1000;
+
   void get(const Request& request, const Responder& respond);
   /// Makes and writes out an answer on the view thread, and gives it on control's.
   void answer_aside(const Responder& respond, std::function<Response(const Running&)> make);
   void reload(const Responder& respond);
   void list_flows(const Request& request, const Responder& respond);
   void trace(const Request& request, const Responder& respond);
-  void ask_workers(const dataplane::FlowFilter& filter, const std::optional<std::pair<lb::Address, lb::be16>>& socket,
-                   std::function<void(const std::shared_ptr<FlowRequests>&)> then);
+  void flush_flows(const Request& request, const Responder& respond);
+  void ask_workers(const FlowQuestion& question, std::function<void(const std::shared_ptr<FlowRequests>&)> then);
   void poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_t posted,
                     const std::function<void(const std::shared_ptr<FlowRequests>&)>& then);
   [[nodiscard]] Running running() const {

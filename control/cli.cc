@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <ostream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,9 @@
 #include "control/daemon.h"
 #include "control/diff_text.h"
 #include "control/endpoint.h"
+#include "control/filters.h"
 #include "control/http_client.h"
+#include "control/plural.h"
 #include "control/show.h"
 #include "control/table.h"
 #include "control/trace.h"
@@ -38,8 +41,16 @@ namespace json = boost::json;
 constexpr auto kReplyTimeout = std::chrono::seconds(35);
 
 /// Commands that the design has and this version has not.
-constexpr std::array<std::string_view, 7> kLaterCommands{"drain",  "enable",  "flush",  "top",
-                                                         "import", "capture", "ipvsadm"};
+constexpr std::array<std::string_view, 6> kLaterCommands{"drain", "enable", "top", "import", "capture", "ipvsadm"};
+
+/// How a filter's value is written, for its help.
+const char* type_of(std::string_view filter) {
+  if (filter == "service") return "NAME";
+  if (filter == "protocol") return "tcp|udp";
+  if (filter == "state") return "new|replied|established|closing";
+  if (filter == "worker" || filter == "limit") return "NUMBER";
+  return "ADDRESS[:PORT]";
+}
 
 class Program {
  public:
@@ -54,6 +65,8 @@ class Program {
   void add_diff();
   void add_reload();
   void add_show();
+  void add_filters(CLI::App& command, std::span<const std::string_view> filters);
+  void add_flush();
   void add_trace();
   void add_keygen();
   void add_schema();
@@ -72,6 +85,7 @@ class Program {
   std::optional<config::Loaded> load_running(int& exit_code);
   int reload();
   int show(std::string_view noun);
+  int flush();
   int trace();
   int trace_daemon(const TraceRequest& request);
   int keygen();
@@ -93,6 +107,7 @@ class Program {
   Query filters_;
   std::string against_;
   bool exit_code_ = false;
+  bool all_ = false;
   std::string protocol_, source_, destination_, interface_, shell_;
   bool mid_stream_ = false;
   bool host_ = false;
@@ -110,6 +125,7 @@ int Program::main(int argc, const char* const* argv) {
   add_diff();
   add_reload();
   add_show();
+  add_flush();
   add_trace();
   add_keygen();
   add_schema();
@@ -204,18 +220,37 @@ void Program::add_show() {
     command->callback([this, name = noun.name] { action_ = [this, name] { return show(name); }; });
     add_output(*command);
     add_socket(*command);
-    for (const std::string_view filter : noun.filters) {
-      const std::string key(filter);
-      const char* type = key == "service"    ? "NAME"
-                         : key == "protocol" ? "tcp|udp"
-                         : key == "client"   ? "ADDRESS"
-                                             : "ADDRESS:PORT";
-      command
-          ->add_option_function<std::string>(
-              "--" + key, [this, key](const std::string& value) { filters_[key] = value; }, "only of this " + key)
-          ->type_name(type);
-    }
+    add_filters(*command, noun.filters);
   }
+}
+
+void Program::add_filters(CLI::App& command, std::span<const std::string_view> filters) {
+  for (const std::string_view filter : filters) {
+    const std::string key(filter);
+    const std::string help = key == "limit" ? "list this many instead of 1,000" : "only of this " + key;
+    command
+        .add_option_function<std::string>(
+            "--" + key, [this, key](const std::string& value) { filters_[key] = value; }, help)
+        ->type_name(type_of(filter));
+  }
+}
+
+void Program::add_flush() {
+  CLI::App* flush_command = app_.add_subcommand("flush", "forget flows");
+  flush_command->require_subcommand(1);
+  add_socket(*flush_command);
+  flush_command->footer("Example: weir flush flows --backend 10.0.0.5:8080");
+  CLI::App* command = flush_command->add_subcommand(
+      "flows",
+      "forget the flows that match and say how many. Nobody is told: a flow's next packet is new to Weir. In a "
+      "hash-scheduled service it is adopted again, by the backend that the hash names now; where no backend is to "
+      "take it, it is refused");
+  command->footer("Example: weir flush flows --service web --client 192.0.2.7");
+  command->callback([this] { action_ = [this] { return flush(); }; });
+  add_filters(*command, flush_filters());
+  command->add_flag("--all", all_, "every flow there is; needed where no filter is given");
+  add_output(*command);
+  add_socket(*command);
 }
 
 void Program::add_trace() {
@@ -379,6 +414,30 @@ int Program::show(std::string_view noun) {
     return kExitRefused;
   }
   out_ << show_text(noun, answer);
+  return kExitDone;
+}
+
+int Program::flush() {
+  if (all_ == !filters_.empty())
+    return usage(all_ ? "weir flush flows: --all takes no filter beside it; give one or the other"
+                      : "weir flush flows: which ones? Give a filter, or --all for every flow there is");
+  if (all_) filters_["all"] = "1";
+  int exit_code = kExitDone;
+  const auto reply = ask("DELETE", format_target("/v1/flows", filters_), exit_code);
+  if (!reply) return exit_code;
+  if (output_ == "json") {
+    out_ << reply->body << '\n';
+    return kExitDone;
+  }
+  boost::system::error_code broken;
+  const json::value answer = json::parse(reply->body, broken);
+  const auto* object = broken ? nullptr : answer.if_object();
+  const auto* flushed = object == nullptr ? nullptr : object->if_contains("flushed");
+  if (flushed == nullptr || !(flushed->is_int64() || flushed->is_uint64())) {
+    err_ << "weir: the daemon's answer to a flush is not understood\n";
+    return kExitRefused;
+  }
+  out_ << plural(flushed->to_number<std::uint64_t>(), "flow") << " flushed\n";
   return kExitDone;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "config/model.h"
@@ -12,9 +13,10 @@
 
 namespace weir::control {
 
-/// Refuses (400) a key that `path` does not take, and a filter's value that cannot be read. Whether there is a service
-/// or backend of that name is the views' to say (404), and a path that is not known is nobody's here.
-[[nodiscard]] lb::Result<void> check_query(std::string_view path, const Query& query);
+/// Refuses (400) a key that `path` does not take by this method, and a filter's value that cannot be read. Whether
+/// there is a service or backend of that name is the views' to say (404), and a path that is not known is nobody's
+/// here.
+[[nodiscard]] lb::Result<void> check_query(std::string_view path, const Query& query, std::string_view method = "GET");
 
 /// "10.0.0.5:8080", "[fd00::5]:8080", or the address alone for every port.
 struct BackendFilter {
@@ -25,5 +27,11 @@ struct BackendFilter {
   }
 };
 [[nodiscard]] std::optional<BackendFilter> parse_backend_filter(std::string_view text);
+
+/// Keys of `weir flush flows` and DELETE /v1/flows. One at least must be given, or all=1.
+[[nodiscard]] std::span<const std::string_view> flush_filters() noexcept;
+
+/// Most flows that one answer lists.
+inline constexpr std::uint64_t kMostListedFlows = 100'000;
 
 }  // namespace weir::control

@@ -17,14 +17,16 @@ namespace json = boost::json;
 constexpr std::array<std::string_view, 0> kNoFilters{};
 constexpr std::array<std::string_view, 1> kServiceFilters{"service"};
 constexpr std::array<std::string_view, 2> kBackendFilters{"service", "backend"};
-constexpr std::array<std::string_view, 4> kFlowFilters{"service", "protocol", "client", "backend"};
+constexpr std::array<std::string_view, 8> kFlowFilters{"service", "protocol", "client", "vip",
+                                                       "backend", "state",    "worker", "limit"};
 
 constexpr std::array<Noun, 9> kNouns{{
     {"services", "services, their VIPs, and what went through them", "weir show services --service web",
      kServiceFilters},
     {"backends", "backends with weight, state, connections (flows since start) and current (flows now)",
      "weir show backends --service web", kBackendFilters},
-    {"flows", "flows: the first 1,000 that match; EXPIRES is seconds until one is forgotten if it stays silent",
+    {"flows",
+     "flows: the first 1,000 (or --limit) that match; EXPIRES is seconds until one is forgotten if it stays silent",
      "weir show flows --client 192.0.2.7", kFlowFilters},
     {"ports", "device ports, their packet counters, and how they steer packets to workers", "weir show ports -o json",
      kNoFilters},
@@ -196,7 +198,7 @@ std::string list_text(std::string_view noun, const json::value& answer) {
   std::string out = table.text();
   const json::value* total = find(answer, "total");
   if (number_of(total) > static_cast<double>(list.size()))
-    out += fmt::format("{} of {} {}; --service, --protocol, --client and --backend narrow the list\n", list.size(),
+    out += fmt::format("{} of {} {}; filters narrow the list (--help), --limit lengthens it\n", list.size(),
                        text_of(total), noun);
   return out;
 }

@@ -91,9 +91,34 @@ json::object backend_row(const Running& r, const config::Service& s, const confi
   return row;
 }
 
-std::optional<BackendFilter> backend_filter(const Query& filters) {
-  const auto it = filters.find("backend");
+/// Of "client", "vip" or "backend".
+std::optional<BackendFilter> socket_filter(const Query& filters, const char* key) {
+  const auto it = filters.find(key);
   return it == filters.end() ? std::nullopt : parse_backend_filter(it->second);
+}
+
+/// The same name with a life of its own.
+std::string_view state_name(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"new", "replied", "established", "closing"};
+  const auto it = std::ranges::find(kNames, name);
+  return it == std::end(kNames) ? std::string_view() : *it;
+}
+
+/// Leaves those of the wanted VIPs that have this address, and this port among theirs. False if no VIP has.
+bool keep_vips_of(const BackendFilter& vip, const lb::Chunked<lb::VipEntry>& vips, dataplane::FlowFilter& filter) {
+  std::vector<bool>& wanted = *filter.vips;
+  bool is_known = false;
+  filter.port_vips.resize(vip.port ? wanted.size() : 0);
+  filter.vip_port = vip.port.value_or(0);
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const lb::VipEntry& v = vips[i];
+    if (vip.port) filter.port_vips[i] = !v.is_single_port();
+    const bool is_one = v.is_live() && v.address == vip.address &&
+                        (!vip.port || (v.first_port <= *vip.port && *vip.port <= v.last_port));
+    is_known |= is_one;
+    wanted[i] = wanted[i] && is_one;
+  }
+  return is_known;
 }
 
 lb::Result<const config::Service*> service_filter(const Running& r, const Query& filters) {
@@ -118,7 +143,7 @@ lb::Result<json::object> services_view(const Running& r, const Query& filters) {
 lb::Result<json::object> backends_view(const Running& r, const Query& filters) {
   const auto only = service_filter(r, filters);
   if (!only) return std::unexpected(only.error());
-  const auto backend = backend_filter(filters);
+  const auto backend = socket_filter(filters, "backend");
   json::array rows;
   for (const config::Service& s : r.model().services) {
     if (*only != nullptr && *only != &s) continue;
@@ -255,7 +280,11 @@ json::object drops_view(const Running& r) {
 
 lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& filters) {
   dataplane::FlowFilter filter;
-  if (const auto it = filters.find("client"); it != filters.end()) filter.client = lb::parse_address(it->second);
+  if (const auto client = socket_filter(filters, "client")) {
+    filter.client = client->address;
+    if (client->port) filter.client_port = be16::from_host(*client->port);
+  }
+  if (const auto it = filters.find("state"); it != filters.end()) filter.state = state_name(it->second);
   if (const auto it = filters.find("protocol"); it != filters.end()) filter.is_udp = it->second == "udp";
   const auto service = service_filter(r, filters);
   if (!service) return std::unexpected(service.error());
@@ -267,7 +296,9 @@ lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& fil
   } else {
     for (const config::Vip& v : (*service)->vips) (*filter.vips)[lb::index(id_of(r, **service, v))] = true;
   }
-  const auto backend = backend_filter(filters);
+  if (const auto vip = socket_filter(filters, "vip"); vip && !keep_vips_of(*vip, vips, filter))
+    return lb::fail(fmt::format("there is no VIP {}; `weir show services` lists them", filters.at("vip")));
+  const auto backend = socket_filter(filters, "backend");
   if (backend) {
     filter.endpoints.emplace();
     for (const auto& [key, id] : r.compiled->contents.endpoints) {

@@ -128,8 +128,8 @@ class FlowTable {
   /// Lines that one whole scan covers.
   [[nodiscard]] std::uint64_t lines() const noexcept { return std::uint64_t{buckets_} + wide_records_; }
 
-  /// Lists from line `cursor` on, at most `lines` of them: `see(const Flow&)`. Returns the next cursor; done when it
-  /// equals lines().
+  /// Lists from line `cursor` on, at most `lines` of them: `see(FlowRef, const Flow&)`, which may erase what it sees.
+  /// Returns the next cursor; done when it equals lines(). What the path moves meanwhile may be seen twice or not.
   template <class See>
   std::uint64_t list(std::uint64_t cursor, std::uint32_t lines, See&& see) const noexcept;
 
@@ -336,10 +336,10 @@ std::uint64_t FlowTable::list(std::uint64_t cursor, std::uint32_t lines, See&& s
   for (; lines > 0 && cursor < all; --lines, ++cursor) {
     if (cursor < buckets_) {
       for (const Record& r : bucket_array_[cursor].records)
-        if (!is_empty(r)) see(read(r));
+        if (!is_empty(r)) see(ref_to(&r), read(r));
     } else if (const auto place = static_cast<std::uint32_t>(cursor - buckets_); place < fresh_wide_) {
       const WideRecord& r = wide_record_array_[place];
-      if (r.vip != lb::VipId::kNone) see(read(r));
+      if (r.vip != lb::VipId::kNone) see(FlowRef::wide(place), read(r));
     } else {
       return all;
     }

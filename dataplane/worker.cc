@@ -195,16 +195,17 @@ void Worker::expire(const lb::Snapshot& snapshot, Now now) noexcept {
 void Worker::answer(const lb::Snapshot& snapshot, Now now) noexcept {
   FlowRequest* request = request_.load(std::memory_order_acquire);
   if (request == nullptr) return;
-  const auto see = [&](const Flow& f) {
+  const auto see = [&](FlowRef ref, const Flow& f) {
     const auto silent = static_cast<lb::Tick>(now.tick() - f.last_seen);
     const lb::Tick timeout = f.state.timeout(snapshot.timeouts);
     if (silent >= timeout || !request->filter.matches(f)) return;
     ++request->matched;
+    if (request->erases) return flows_.erase(ref);
     if (request->rows.size() < request->limit)  // room was made
       request->rows.push_back({f, static_cast<std::uint32_t>(timeout - silent)});
   };
   if (request->socket) {
-    flows_.for_client(request->socket->first, request->socket->second, [&](FlowRef, const Flow& f) { see(f); });
+    flows_.for_client(request->socket->first, request->socket->second, see);
   } else {
     request->cursor = flows_.list(request->cursor, kListLines, see);
     if (request->cursor < flows_.lines()) return;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -25,17 +26,24 @@
 
 namespace weir::dataplane {
 
-/// Which flows a listing wants; each part that is set must hold.
+/// Which flows a question is about; each part that is set must hold.
 struct FlowFilter {
   std::optional<lb::Address> client;
+  std::optional<lb::be16> client_port;
+  std::string_view state;  // "established", of lb::FlowState::name(); must outlive the question. Empty: any
   std::optional<bool> is_udp;
   std::optional<std::vector<bool>> vips;                 // by VipId; ids beyond its end are not wanted
+  std::vector<bool> port_vips;                           // by VipId: VIPs of many ports, of which one is meant:
+  std::uint16_t vip_port = 0;                            // this
   std::optional<std::vector<lb::EndpointId>> endpoints;  // ascending
 
   [[nodiscard]] bool matches(const Flow& f) const noexcept {
     if (client && f.client != *client) return false;
+    if (client_port && f.client_port != *client_port) return false;
+    if (!state.empty() && f.state.name() != state) return false;
     if (is_udp && f.state.is_udp() != *is_udp) return false;
     if (vips && (index(f.vip) >= vips->size() || !(*vips)[index(f.vip)])) return false;
+    if (index(f.vip) < port_vips.size() && port_vips[index(f.vip)] && f.port != vip_port) return false;
     return !endpoints || std::binary_search(endpoints->begin(), endpoints->end(), f.endpoint);
   }
 };
@@ -47,6 +55,7 @@ struct FlowRequest {
   FlowFilter filter;
   std::optional<std::pair<lb::Address, lb::be16>> socket;  // only this client socket's: answered at once
   std::size_t limit = 1000;
+  bool erases = false;  // flush: forget every flow that matches; no rows
 
   // written: the worker, before is_done
   struct Row {
@@ -54,7 +63,7 @@ struct FlowRequest {
     std::uint32_t expires_s = 0;
   };
   std::vector<Row> rows;      // control reserves `limit`
-  std::uint64_t matched = 0;  // rows and those beyond the limit
+  std::uint64_t matched = 0;  // rows and those beyond the limit; or those erased
   std::atomic<bool> is_done{false};
 
   std::uint64_t cursor = 0;  // the worker's

@@ -94,7 +94,7 @@ TEST(Cli, UsageErrorsExitWith2) {
 }
 
 TEST(Cli, CommandsOfLaterVersionsSaySo) {
-  for (const char* name : {"drain", "enable", "flush", "top", "import", "capture", "ipvsadm"}) {
+  for (const char* name : {"drain", "enable", "top", "import", "capture", "ipvsadm"}) {
     const Outcome o = weir({name, "-c", "weir.yaml", "--help"});
     EXPECT_EQ(o.exit_code, kExitUsage) << name;
     EXPECT_EQ(o.err, std::string("weir ") + name + ": not in this version\n");
@@ -315,6 +315,24 @@ TEST(Cli, FiltersGoIntoTheQuery) {
   EXPECT_EQ(daemon.seen().path, "/v1/flows");
   EXPECT_EQ(daemon.seen().query,
             (Query{{"backend", "[fd00::5]:8080"}, {"client", "2001:db8::7"}, {"protocol", "tcp"}, {"service", "a b"}}));
+}
+
+TEST(Cli, FlushSaysHowManyAndNeverGuessesAll) {
+  Daemon daemon({200, "application/json", R"({"generation":3,"flushed":1})"});
+  const Outcome o = daemon.asked({"flush", "flows", "--vip", "203.0.113.10:80", "--state", "closing"});
+  EXPECT_EQ(o.exit_code, kExitDone) << o.err;
+  EXPECT_EQ(o.out, "1 flow flushed\n");
+  EXPECT_EQ(daemon.seen().method, "DELETE");
+  EXPECT_EQ(daemon.seen().path, "/v1/flows");
+  EXPECT_EQ(daemon.seen().query, (Query{{"state", "closing"}, {"vip", "203.0.113.10:80"}}));
+  EXPECT_EQ(daemon.asked({"flush", "flows", "--all"}).exit_code, kExitDone);
+  EXPECT_EQ(daemon.seen().query, (Query{{"all", "1"}}));
+  for (const std::vector<std::string>& args :
+       std::vector<std::vector<std::string>>{{"flush", "flows"},
+                                             {"flush", "flows", "--all", "--service", "web"},
+                                             {"flush"},
+                                             {"flush", "flows", "--limit", "3"}})
+    EXPECT_EQ(daemon.asked(args).exit_code, kExitUsage) << ::testing::PrintToString(args);
 }
 
 TEST(Cli, ARefusalExitsWith1AndItsSentence) {

@@ -90,17 +90,21 @@ TEST(Daemon, LogsEachProblemOfARefusedFileOnce) {
   EXPECT_EQ(count("reload refused: 1 problem, generation 1 goes on"), 1) << weir.log();
 }
 
-TEST(Daemon, FlowsOfAVipThatIsGoneAreNotCounted) {
-  const TemporaryDirectory directory;
+/// A net_pcap device that brings one SYN from each port, even ones to port 80 and odd ones to 22.
+std::string device_with_syns(const TemporaryDirectory& directory, std::uint16_t first, std::uint16_t last) {
   std::vector<std::vector<std::uint8_t>> frames;
-  for (std::uint16_t port = 40'000; port < 40'020; ++port)
+  for (std::uint16_t port = first; port <= last; ++port)
     frames.push_back(probe_packet(
         {.source = {*lb::parse_address("192.0.2.7"), port},
          .destination = {*lb::parse_address("203.0.113.10"), static_cast<std::uint16_t>(port % 2 == 0 ? 80 : 22)}},
         kWeirMac, 0));
-  ASSERT_TRUE(test::write_pcap(directory.file("in.pcap"), frames));
-  const std::string device =
-      "net_pcap0,rx_pcap=" + directory.file("in.pcap") + ",tx_pcap=" + directory.file("out.pcap");
+  EXPECT_TRUE(test::write_pcap(directory.file("in.pcap"), frames));
+  return "net_pcap0,rx_pcap=" + directory.file("in.pcap") + ",tx_pcap=" + directory.file("out.pcap");
+}
+
+TEST(Daemon, FlowsOfAVipThatIsGoneAreNotCounted) {
+  const TemporaryDirectory directory;
+  const std::string device = device_with_syns(directory, 40'000, 40'019);
   RunningWeir weir(yaml(device, std::string(kWeb) + kSsh));
   ASSERT_TRUE(RunningWeir::wait_for([&] { return weir.get("/v1/flows").at("total") == 20; })) << weir.log();
   EXPECT_EQ(weir.get("/v1/flows?service=ssh").at("total"), 10);
@@ -110,6 +114,54 @@ TEST(Daemon, FlowsOfAVipThatIsGoneAreNotCounted) {
   const auto answer = weir.get("/v1/flows");  // before the scan of the table has come to them
   EXPECT_EQ(answer.at("total"), 10);
   EXPECT_EQ(answer.at("flows").as_array().size(), 10u);
+}
+
+TEST(Daemon, ListsFlowsByEveryFilterAndFlushesThemByTheSame) {
+  const TemporaryDirectory directory;
+  const std::string range =
+      "  - {name: ssh, vips: [{address: 203.0.113.10, port: 1-79}], protocol: tcp, backends: [{address: 10.0.0.5}]}\n";
+  RunningWeir weir(yaml(device_with_syns(directory, 40'000, 40'019), std::string(kWeb) + range));
+  ASSERT_TRUE(RunningWeir::wait_for([&] { return weir.get("/v1/flows").at("total") == 20; })) << weir.log();
+  const struct {
+    const char* filter;
+    int total;
+  } cases[] = {{"vip=203.0.113.10:80", 10},
+               {"vip=203.0.113.10:22", 10},
+               {"vip=203.0.113.10:23", 0},
+               {"vip=203.0.113.10", 20},
+               {"state=new", 20},
+               {"state=established", 0},
+               {"client=192.0.2.7:40003", 1},
+               {"client=192.0.2.7", 20},
+               {"worker=0", 20},
+               {"service=ssh&state=new", 10},
+               {"limit=3", 20},
+               {"backend=10.0.0.5:22", 20},
+               {"vip=203.0.113.10:80&service=ssh", 0}};
+  for (const auto& [filter, total] : cases)
+    EXPECT_EQ(weir.get(std::string("/v1/flows?") + filter).at("total"), total) << filter;
+  EXPECT_EQ(weir.get("/v1/flows?limit=3").at("flows").as_array().size(), 3u);
+  EXPECT_EQ(weir.ask("GET", "/v1/flows?worker=1").status, 404u);
+  EXPECT_EQ(weir.ask("GET", "/v1/flows?vip=203.0.113.11").status, 404u);
+
+  const auto flushed = [&](const std::string& query) {
+    return boost::json::parse(weir.ask("DELETE", "/v1/flows?" + query).body).at("flushed");
+  };
+  EXPECT_EQ(flushed("client=192.0.2.7:40003"), 1);
+  EXPECT_EQ(flushed("client=192.0.2.7:40003"), 0);
+  EXPECT_EQ(weir.get("/v1/flows?service=ssh").at("total"), 9);
+  EXPECT_EQ(flushed("vip=203.0.113.10:80"), 10);
+  EXPECT_EQ(weir.get("/v1/flows").at("total"), 9);
+  const auto services = weir.get("/v1/services").at("services").as_array();
+  EXPECT_EQ(services[0].at("current"), 0);
+  EXPECT_EQ(services[0].at("connections"), 10) << "there were ten";
+  EXPECT_EQ(services[1].at("current"), 9);
+  EXPECT_EQ(flushed("all=1"), 9);
+  EXPECT_EQ(weir.get("/v1/workers").at("workers").at(0).at("flows"), 0);
+  EXPECT_EQ(weir.get("/v1/drops").at("difference"), 0);
+  for (const char* query : {"", "all=0", "all=1&service=web", "limit=3", "clinet=192.0.2.7"})
+    EXPECT_EQ(weir.ask("DELETE", std::string("/v1/flows?") + query).status, 400u) << query;
+  EXPECT_EQ(weir.ask("DELETE", "/v1/flows?service=wbe").status, 404u);
 }
 
 TEST(Daemon, RefusesToStartWhereMemoryIsTooSmall) {

@@ -24,7 +24,13 @@ TEST(Filters, AKeyThatThePathDoesNotTakeIsRefused) {
 }
 
 TEST(Filters, AValueThatCannotBeReadIsRefused) {
-  EXPECT_EQ(refusal("/v1/flows", {{"client", "192.0.2.7:1"}}), "client \"192.0.2.7:1\" is no address; write 192.0.2.7");
+  EXPECT_EQ(refusal("/v1/flows", {{"client", "192.0.2.7:x"}}),
+            "client \"192.0.2.7:x\" is no address; write 10.0.0.5:8080, [fd00::5]:8080 or 10.0.0.5");
+  EXPECT_EQ(refusal("/v1/flows", {{"client", "192.0.2.7:1"}}), "");
+  EXPECT_EQ(refusal("/v1/flows", {{"state", "open"}}), "state \"open\" is none of new, replied, established, closing");
+  EXPECT_EQ(refusal("/v1/flows", {{"worker", "one"}}), "worker \"one\" is no number; `weir show workers` lists them");
+  for (const char* bad : {"", "0", "100001", "-1", "1e3"}) EXPECT_NE(refusal("/v1/flows", {{"limit", bad}}), "") << bad;
+  for (const char* good : {"1", "100000"}) EXPECT_EQ(refusal("/v1/flows", {{"limit", good}}), "") << good;
   EXPECT_EQ(refusal("/v1/flows", {{"protocol", "sctp"}}), "protocol \"sctp\" is neither tcp nor udp");
   for (const char* bad : {"", "web", "10.0.0.5:0", "10.0.0.5:65536", "fd00::5:x", "[fd00::5]"})
     EXPECT_NE(refusal("/v1/backends", {{"backend", bad}}), "") << bad;
@@ -32,6 +38,16 @@ TEST(Filters, AValueThatCannotBeReadIsRefused) {
     EXPECT_EQ(refusal("/v1/backends", {{"backend", good}}), "") << good;
   for (const char* bad : {"", "2", "true", "01"}) EXPECT_NE(refusal("/v1/trace", {{"mid_stream", bad}}), "") << bad;
   for (const char* good : {"0", "1"}) EXPECT_EQ(refusal("/v1/trace", {{"mid_stream", good}}), "") << good;
+}
+
+TEST(Filters, AFlushTakesAllAndNoLimit) {
+  const auto flush = [](const Query& query) { return check_query("/v1/flows", query, "DELETE").has_value(); };
+  EXPECT_TRUE(flush({{"all", "1"}}));
+  EXPECT_TRUE(flush({{"vip", "203.0.113.10:80"}, {"state", "closing"}}));
+  EXPECT_FALSE(flush({{"limit", "10"}}));
+  EXPECT_FALSE(flush({{"all", "yes"}}));
+  EXPECT_NE(refusal("/v1/flows", {{"all", "1"}}), "") << "only a flush takes it";
+  EXPECT_EQ(flush_filters().size(), 7u);
 }
 
 TEST(Filters, ABackendOfEveryPortMatchesAnyPort) {

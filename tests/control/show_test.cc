@@ -57,7 +57,7 @@ TEST(Show, FlowsSayWhenThereAreMore) {
   EXPECT_EQ(text,
             "PROTOCOL  CLIENT           VIP              ENDPOINT       SOURCE  STATE        EXPIRES  WORKER\n"
             "tcp       192.0.2.7:40000  203.0.113.10:80  10.0.0.5:8080  -       established     7440       0\n"
-            "1 of 52100 flows; --service, --protocol, --client and --backend narrow the list\n");
+            "1 of 52100 flows; filters narrow the list (--help), --limit lengthens it\n");
 }
 
 TEST(Show, AnEmptyListSaysSo) {

@@ -71,7 +71,7 @@ class FlowModel {
     for (const auto& [key, entry] : by_client_) check_found(entry);
     std::map<ClientKey, int> listed;
     for (std::uint64_t cursor = 0; cursor < table_.lines();)
-      cursor = table_.list(cursor, 7, [&](const Flow& f) { ++listed[client_key(f)]; });
+      cursor = table_.list(cursor, 7, [&](FlowRef, const Flow& f) { ++listed[client_key(f)]; });
     expect(listed.size() == by_client_.size(), "number of flows listed");
     for (const auto& [key, count] : listed) expect(count == 1 && by_client_.contains(key), "a flow listed once");
   }

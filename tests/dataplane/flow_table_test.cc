@@ -353,11 +353,27 @@ TEST(FlowTable, ListingInPiecesSeesEachFlowOnce) {
   for (const std::uint32_t lines : {1u, 5u, 64u, 100'000u}) {
     std::map<Address, int> seen;
     std::uint64_t cursor = 0;
-    while (cursor < t.lines()) cursor = t.list(cursor, lines, [&](const Flow& f) { ++seen[f.client]; });
+    while (cursor < t.lines()) cursor = t.list(cursor, lines, [&](FlowRef, const Flow& f) { ++seen[f.client]; });
     EXPECT_EQ(cursor, t.lines());
     EXPECT_EQ(seen.size(), t.narrow_count() + t.wide_count());
     for (const auto& [client, count] : seen) EXPECT_EQ(count, 1);
   }
+}
+
+TEST(FlowTable, WhatAListingSeesItMayErase) {
+  FlowTable t = table(2000, 500);
+  for (std::uint32_t n = 0; n < 1000; ++n) insert_confirmed(t, n % 3 == 0 ? flow6(n, 1 + n % 2) : flow(n, 1 + n % 2));
+  const std::uint32_t of_one = t.flows_of(VipId(1)), of_two = t.flows_of(VipId(2));
+  std::uint32_t erased = 0;
+  for (std::uint64_t cursor = 0; cursor < t.lines();)
+    cursor = t.list(cursor, 5, [&](FlowRef ref, const Flow& f) {
+      if (f.vip == VipId(1)) ++erased, t.erase(ref);
+    });
+  EXPECT_EQ(erased, of_one);
+  EXPECT_EQ(t.flows_of(VipId(1)), 0u);
+  EXPECT_EQ(t.narrow_count() + t.wide_count(), of_two);
+  EXPECT_FALSE(find(t, flow(2, 1)));
+  EXPECT_TRUE(find(t, flow(1, 2)));
 }
 
 TEST(FlowTable, ATableOfNothingTakesNothing) {
