@@ -3,7 +3,7 @@
 import time
 
 import traffic
-from lab import load, site
+from lab import load, site, wire
 from scenario import running
 
 MEMBERS = traffic.MEMBERS
@@ -15,6 +15,30 @@ def fan_out(report):
         traffic.requests(report, lab, 10_000)
         traffic.echoes(report, lab)
         _handed_over(report, weir)
+
+
+def sprayed(report):
+    """Two queues, and each frame by a random one of them: half of all frames come to the wrong worker."""
+    with (running(report, MEMBERS, driver="memif", workers=2) as (lab, weir),
+          wire.Wire(lab, report.binary) as relay):
+        traffic.requests(report, lab, 3000, shares=False)
+        traffic.echoes(report, lab)
+        _handed_over(report, weir)
+        with load.KeepAlive(lab.namespace("client"), site.VIP4, 80, 10) as held:
+            counted = load.Wrk(lab, site.VIP4, 80, 5).result()
+        report.check("wrk: no request fails", counted["failed"] == 0 and counted["requests"] > 0,
+                     figure=f"{counted['requests']} requests", why=str(counted))
+        report.check("established connections: none is lost or moved",
+                     held.answered > 0 and not held.failures and held.moved == 0, figure=f"{held.answered} answers",
+                     why=f"{held.failures}, {held.moved} moved")
+        steering = [port["steering"] for port in weir.show("ports")["ports"]]
+        report.check("`show ports` says that steering is software", all("software" in each for each in steering),
+                     figure=steering[0], why=str(steering))
+        ways = relay.stop()
+        for way, counted in ways.items():
+            report.check(f"{way.replace('_', ' ')}: the order of frames is told", counted["in"] > 0 and
+                         counted["dropped"] == 0, why=str(counted),
+                         figure=f"{counted['late']} late of {counted['out']}, {counted['flows']} flows")
 
 
 def fewer_queues(report):
@@ -66,4 +90,4 @@ def _handed_over(report, weir):
                  figure=", ".join(str(worker["flows"]) for worker in workers), why=str(workers))
 
 
-SCENARIOS = [fan_out, fewer_queues, reload_under_load]
+SCENARIOS = [fan_out, sprayed, fewer_queues, reload_under_load]

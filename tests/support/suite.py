@@ -147,7 +147,7 @@ def count_gtest(file):
 
 def scenario(count, arguments):
     say("== scenario: building in build/")
-    if child.run(["scripts/build", "weir"]) != 0:
+    if child.run(["scripts/build", "weir", "wire"]) != 0:
         count.failed.append("scenario: the build")
         return
     say("== scenario: running")

@@ -36,6 +36,11 @@ def device(driver, index, queues=1):
     return options[driver] + (f",qpairs={queues}" if queues > 1 else "")
 
 
+def memif(lab, index):
+    """The device string of a port whose other end is the relay (lab/wire.py)."""
+    return f"net_memif{index},role=server,socket-abstract=no,socket={lab.path(f'memif{index}.sock')}"
+
+
 def usual_driver():
     """net_af_xdp, and net_af_packet where the kernel was built without AF_XDP."""
     try:
@@ -120,10 +125,10 @@ class Site(contextlib.ExitStack):
             return "".join(file.readlines()[-lines:])
         return ""
 
-    def config(self, services, driver=None, workers=1, queues=1, devices=None):
+    def config(self, services, driver=None, workers=1, queues=1):
         """weir.yaml for this site. `services` is YAML text, the lines under `services:`."""
         driver = driver or usual_driver()
-        devices = devices or [device(driver, index, queues) for index in (0, 1)]
+        devices = [memif(self, index) if driver == "memif" else device(driver, index, queues) for index in (0, 1)]
         lines = "".join(f"  - {{address: {b.address4}, mac: \"{b.mac}\", interface: servers}}\n"
                         f"  - {{address: \"{b.address6}\", mac: \"{b.mac}\", interface: servers}}\n" for b in self.backends)
         return f"""\
