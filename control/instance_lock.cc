@@ -81,13 +81,16 @@ std::vector<ExclusiveDevice> exclusive_devices(std::string_view device) {
     ExclusiveDevice found = pci ? ExclusiveDevice{std::move(*pci), true} : ExclusiveDevice{std::string(name), false};
     if (!name.empty() && std::find(out.begin(), out.end(), found) == out.end()) out.push_back(std::move(found));
   };
+  // A bond's member in parentheses brings its own arguments (dataplane/device.h).
+  std::string flat(device);
+  std::ranges::replace_if(flat, [](char c) { return c == '(' || c == ')'; }, ',');
   bool is_first = true;
-  for (std::string_view rest = device; !rest.empty() || is_first; is_first = false) {
+  for (std::string_view rest = flat; !rest.empty() || is_first; is_first = false) {
     const std::size_t comma = rest.find(',');
     const std::string_view item = rest.substr(0, comma);
     rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
     const std::size_t equals = item.find('=');
-    if (is_first && pci_address(item)) add(item);
+    if (pci_address(item)) add(item);
     if (is_first || equals == std::string_view::npos) continue;
     if (std::find(kDeviceKeys.begin(), kDeviceKeys.end(), item.substr(0, equals)) != kDeviceKeys.end())
       add(item.substr(equals + 1));

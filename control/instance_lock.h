@@ -23,7 +23,7 @@ struct ExclusiveDevice {
 };
 
 /// "0000:3b:00.0,opt=1" is that PCI device; "net_af_xdp0,iface=eth1" the interface eth1; "net_bonding0,slave=A,slave=B"
-/// A and B; "net_null0" nothing.
+/// A and B, "net_bonding0,slave=(net_af_packet0,iface=eth1)" eth1; "net_null0" nothing.
 [[nodiscard]] std::vector<ExclusiveDevice> exclusive_devices(std::string_view device);
 
 /// Holds the locks of every device of one weir until it goes.

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/device.h"
 #include "dataplane/eal.h"
 
 namespace weir::dataplane {
@@ -27,28 +28,18 @@ std::string with_log(std::string message) {
   return log.empty() ? message : message + " (DPDK: " + log + ")";
 }
 
-// "net_af_xdp0,iface=eth1" -> "eth1"
-std::string option_of(const std::string& device, const std::string& key) {
-  const auto at = device.find("," + key + "=");
-  if (at == std::string::npos) return {};
-  const auto begin = at + key.size() + 2;
-  return device.substr(begin, device.find(',', begin) - begin);
-}
-
 // What DPDK would say in a dozen log lines, if at all.
-lb::Result<void> check_device(const std::string& name, const std::string& device) {
-  if (const std::string interface = option_of(device, "iface"); !interface.empty()) {
-    if (device.starts_with("net_tap") || if_nametoindex(interface.c_str()) != 0) return {};
+lb::Result<void> check_device(const std::string& name, const Device& device) {
+  for (const Device& member : device.members)
+    if (auto ok = check_device(name, member); !ok) return ok;
+  if (const std::string interface = device.option("iface"); !interface.empty()) {
+    if (device.name.starts_with("net_tap") || if_nametoindex(interface.c_str()) != 0) return {};
     return lb::fail("port " + name + ": there is no network interface " + interface +
                     " here; `ip link` lists what there is");
   }
-  if (const std::string file = option_of(device, "rx_pcap"); !file.empty() && access(file.c_str(), R_OK) != 0)
+  if (const std::string file = device.option("rx_pcap"); !file.empty() && access(file.c_str(), R_OK) != 0)
     return lb::fail("port " + name + ": cannot read " + file + ": " + std::strerror(errno));
   return {};
-}
-
-bool is_pci(const std::string& device) {
-  return !device.starts_with("net_") && !device.starts_with("eth_");
 }
 
 // What sockets, XDP programs, tap devices and NICs need. A container's root may lack some. libxdp asks the kernel for a
@@ -62,13 +53,15 @@ bool has_permissions(bool is_xdp) {
          (has(CAP_SYS_ADMIN) || (has(CAP_BPF) && !is_xdp));
 }
 
-bool needs_permissions(const std::string& device) {
-  return is_pci(device) || device.starts_with("net_tap") || !option_of(device, "iface").empty();
+bool needs_permissions(const Device& device) {
+  return device.is_pci() || device.name.starts_with("net_tap") || !device.option("iface").empty();
 }
 
 // Drivers say EINVAL or nothing at all where it is a permission that they lack.
-std::string permission_hint(const std::string& device) {
-  const bool is_xdp = device.starts_with("net_af_xdp");
+std::string permission_hint(const Device& device) {
+  for (const Device& member : device.members)
+    if (std::string hint = permission_hint(member); !hint.empty()) return hint;
+  const bool is_xdp = device.name.starts_with("net_af_xdp");
   if (!needs_permissions(device) || has_permissions(is_xdp)) return "";
   const std::string wanted =
       std::string("CAP_NET_RAW, CAP_NET_ADMIN, CAP_IPC_LOCK and ") + (is_xdp ? "CAP_SYS_ADMIN" : "CAP_BPF");
@@ -78,27 +71,36 @@ std::string permission_hint(const std::string& device) {
 
 // Why a device did not open. Of drivers' -1, which reads as EPERM, nothing is made where no permission is missing:
 // most return it for anything.
-std::string open_failure(const std::string& device, int error) {
+std::string open_failure(const Device& device, int error) {
   const std::string hint = permission_hint(device);
-  if (!hint.empty() || is_pci(device)) return std::string(": ") + rte_strerror(-error) + hint;
+  if (!hint.empty() || device.is_pci()) return std::string(": ") + rte_strerror(-error) + hint;
   return (error == -EPERM ? "" : std::string(": ") + rte_strerror(-error)) + "; are its arguments right?";
 }
 
 // vdevs are called by their driver's name and a number.
-lb::Result<void> check_driver(const std::string& name, const std::string& device) {
-  if (is_pci(device)) return {};
+lb::Result<void> check_driver(const std::string& name, const Device& device) {
+  if (device.is_pci()) return {};
   rte_devargs found{};
-  const bool is_known = rte_devargs_parse(&found, device.c_str()) == 0;
+  const bool is_known = rte_devargs_parse(&found, device.name.c_str()) == 0;
   rte_devargs_reset(&found);
   if (is_known) return {};
-  const std::string driver = device.substr(0, device.find_last_not_of("0123456789") + 1);
+  const std::string driver = device.name.substr(0, device.name.find_last_not_of("0123456789") + 1);
   return lb::fail("port " + name + ": no DPDK driver is called " + driver +
                   "; net_af_xdp and net_af_packet are, and a number follows: net_af_xdp0,iface=eth1");
 }
 
-// DPDK names PCI devices with their domain: "03:00.0" is "0000:03:00.0".
-std::string full_name(const std::string& device) {
-  return is_pci(device) && std::ranges::count(device, ':') == 1 ? "0000:" + device : device;
+// Makes it a port of DPDK's; a bond's members go before the bond. `text` is for messages.
+lb::Result<std::uint16_t> probe(const std::string& name, const Device& device, const std::string& text) {
+  if (auto ok = check_driver(name, device); !ok) return std::unexpected(ok.error());
+  const std::string arguments = device.arguments.empty() ? "" : "," + device.arguments;
+  const int error = device.is_pci() ? rte_dev_probe((device.name + arguments).c_str())
+                                    : rte_eal_hotplug_add("vdev", device.name.c_str(), device.arguments.c_str());
+  if (error < 0 && error != -EEXIST)  // a PCI device may be there from EAL's start
+    return lb::fail(with_log("port " + name + ": device " + text + " does not open" + open_failure(device, error)));
+  std::uint16_t id = 0;
+  if (rte_eth_dev_get_port_by_name(device.name.c_str(), &id) == 0) return id;
+  return lb::fail(with_log("port " + name + ": no such device: " + text +
+                           (device.is_pci() ? "; is it bound to vfio-pci? `dpdk-devbind.py --status` tells" : "")));
 }
 
 }  // namespace
@@ -131,25 +133,21 @@ lb::Result<void> Port::choose_queues(const Options& options, const rte_eth_dev_i
 }
 
 lb::Result<Port> Port::open(const Options& options, rte_mempool* pool) {
-  if (auto ok = check_device(options.name, options.device); !ok) return std::unexpected(ok.error());
+  const Device device = parse_device(options.device);
+  if (auto ok = check_device(options.name, device); !ok) return std::unexpected(ok.error());
   static_cast<void>(Eal::take_log());  // what comes from here on is this port's
 
   Port port;
   port.name_ = options.name;
-  const auto comma = options.device.find(',');
-  const std::string device = full_name(options.device.substr(0, comma));
-  if (auto ok = check_driver(options.name, device); !ok) return std::unexpected(ok.error());
-  const std::string arguments = comma == std::string::npos ? "" : options.device.substr(comma + 1);
-  const int error = is_pci(device) ? rte_dev_probe((device + (arguments.empty() ? "" : "," + arguments)).c_str())
-                                   : rte_eal_hotplug_add("vdev", device.c_str(), arguments.c_str());
-  if (error < 0 && error != -EEXIST) {  // a PCI device may be there from EAL's start
-    return lb::fail(with_log("port " + options.name + ": device " + options.device + " does not open" +
-                             open_failure(options.device, error)));
+  port.is_software_ = device.is_software();
+  for (const Device& member : device.members) {
+    const auto id = probe(options.name, member, member.name + " in " + options.device);
+    if (!id) return std::unexpected(id.error());
+    port.members_.push_back(*id);
   }
-  if (rte_eth_dev_get_port_by_name(device.c_str(), &port.id_) != 0) {
-    return lb::fail(with_log("port " + options.name + ": no such device: " + options.device +
-                             (is_pci(device) ? "; is it bound to vfio-pci? `dpdk-devbind.py --status` tells" : "")));
-  }
+  const auto id = probe(options.name, device, options.device);
+  if (!id) return std::unexpected(id.error());
+  port.id_ = *id;
   if (auto done = port.configure(options, pool); !done) return std::unexpected(done.error());
   return port;
 }
@@ -177,12 +175,11 @@ int Port::configure_hash(const Options& options, const rte_eth_dev_info& info, c
 lb::Result<void> Port::configure(const Options& options, rte_mempool* pool) {
   const auto refuse = [&](const std::string& what, int error) {
     return lb::fail(with_log("port " + name_ + " (" + options.device + "): " + what + ": " + rte_strerror(-error) +
-                             permission_hint(options.device)));
+                             permission_hint(parse_device(options.device))));
   };
   rte_eth_dev_info info;
   if (const int error = rte_eth_dev_info_get(id_, &info); error < 0) return refuse("no device information", error);
   driver_ = info.driver_name;
-  is_software_ = !is_pci(options.device);
   if (auto done = choose_queues(options, info); !done) return done;
   rte_eth_conf conf{};
   conf.rxmode.mtu = std::clamp(options.mtu, info.min_mtu, info.max_mtu);
@@ -232,6 +229,7 @@ Port::Port(Port&& other) noexcept
     : id_(std::exchange(other.id_, RTE_MAX_ETHPORTS)),
       rx_queues_(other.rx_queues_),
       tx_queues_(other.tx_queues_),
+      members_(std::exchange(other.members_, {})),
       mac_(other.mac_),
       name_(std::move(other.name_)),
       driver_(std::move(other.driver_)),
@@ -241,9 +239,9 @@ Port::Port(Port&& other) noexcept
       is_started_(std::exchange(other.is_started_, false)) {}
 
 Port::~Port() {
-  if (id_ == RTE_MAX_ETHPORTS) return;
   if (is_started_) rte_eth_dev_stop(id_);
-  rte_eth_dev_close(id_);
+  if (id_ != RTE_MAX_ETHPORTS) rte_eth_dev_close(id_);
+  for (const std::uint16_t member : members_) rte_eth_dev_close(member);
 }
 
 }  // namespace weir::dataplane

@@ -55,7 +55,7 @@ class Port {
   [[nodiscard]] std::uint16_t tx_queues() const noexcept { return tx_queues_; }
   [[nodiscard]] const lb::MacAddress& mac() const noexcept { return mac_; }  // the device's own
   [[nodiscard]] const std::string& driver() const noexcept { return driver_; }
-  /// A vdev, without a NIC behind that would mind being polled less often.
+  /// A vdev, without a NIC behind that would mind being polled less often (Device::is_software()).
   [[nodiscard]] bool is_software() const noexcept { return is_software_; }
   /// It hashes by the owners' key; what each worker finds of it is another matter (dataplane/steering.h).
   [[nodiscard]] bool hashes() const noexcept { return why_no_hash_.empty(); }
@@ -72,6 +72,7 @@ class Port {
   std::uint16_t id_ = RTE_MAX_ETHPORTS;
   std::uint16_t rx_queues_ = 0;
   std::uint16_t tx_queues_ = 0;
+  std::vector<std::uint16_t> members_;  // of a bond: they go after it
   lb::MacAddress mac_;
   std::string name_, driver_;
   std::string why_no_hash_ = "there is one worker";

@@ -24,7 +24,7 @@ TEST(Examples, LoadWithoutErrorsOrWarnings) {
     EXPECT_EQ(loaded->model.file, entry.path());
     EXPECT_FALSE(loaded->model.services.empty()) << entry.path();
   }
-  EXPECT_GE(files, 4);
+  EXPECT_GE(files, 5);
 }
 
 std::vector<std::string> lines_of(const std::string& example) {

@@ -31,6 +31,8 @@ TEST(InstanceLock, KnowsWhatIsExclusive) {
   EXPECT_THAT(exclusive_devices("net_pcap0,rx_iface=eth1,tx_iface=eth1"), ElementsAre(ExclusiveDevice{"eth1", false}));
   EXPECT_THAT(exclusive_devices("net_bonding0,mode=4,slave=0000:01:00.0,slave=0000:01:00.1"),
               ElementsAre(ExclusiveDevice{"0000:01:00.0", true}, ExclusiveDevice{"0000:01:00.1", true}));
+  EXPECT_THAT(exclusive_devices("net_bonding0,slave=(net_af_packet0,iface=eth1),slave=(01:00.1)"),
+              ElementsAre(ExclusiveDevice{"eth1", false}, ExclusiveDevice{"0000:01:00.1", true}));
   for (const char* nobodys : {"", "net_null0", "net_ring0", "net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap",
                               "net_memif0,socket=/tmp/memif.sock", "net_af_xdp0,iface=", "net_tap0,mac=fixed"})
     EXPECT_THAT(exclusive_devices(nobodys), IsEmpty()) << nobodys;
