@@ -10,6 +10,10 @@ namespace weir::lb {
 
 namespace {
 
+// Flags of an advertisement, RFC 4861 4.4.
+constexpr std::uint32_t kSolicited = 0x40000000;
+constexpr std::uint32_t kOverride = 0x20000000;
+
 void write_ipv4(std::uint8_t* at, const Address& source, const Address& destination, Protocol protocol,
                 std::size_t length) noexcept {
   auto* ip = reinterpret_cast<Ipv4Header*>(at);
@@ -55,6 +59,26 @@ bool is_solicited_node(const Address& group, const Address& target) noexcept {
          std::memcmp(group.bytes.data() + 13, target.bytes.data() + 13, 3) == 0;
 }
 
+// What RFC 4861 7.1.1 and 7.1.2 ask of solicitations and advertisements alike; null where it does not hold. Each option
+// goes to `see`, whole and at least 8 bytes long.
+template <class See>
+const NeighborMessage* read_neighbor_message(std::span<const std::uint8_t> frame, const Packet& packet,
+                                             See&& see) noexcept {
+  const auto icmp = frame.subspan(packet.l4_offset, std::size_t{packet.frame_length} - packet.l4_offset);
+  if (packet.ttl != 255 || icmp.size() < sizeof(NeighborMessage)) return nullptr;
+  const auto& message = *reinterpret_cast<const NeighborMessage*>(icmp.data());
+  if (message.icmp.code != 0 || Address::v6(message.target).is_multicast()) return nullptr;
+  if (upper_layer_checksum(packet.source, packet.destination, Protocol::kIcmp6, icmp) != be16{}) return nullptr;
+  for (auto options = icmp.subspan(sizeof(NeighborMessage)); !options.empty();) {
+    if (options.size() < 2 || options[1] == 0) return nullptr;
+    const std::size_t length = std::size_t{options[1]} * 8;
+    if (length > options.size()) return nullptr;
+    see(options.first(length));
+    options = options.subspan(length);
+  }
+  return &message;
+}
+
 }  // namespace
 
 ArpKind read_arp(std::span<const std::uint8_t> arp, Address& target) noexcept {
@@ -78,25 +102,34 @@ void write_arp_reply(std::uint8_t* arp, const MacAddress& mac) noexcept {
   a.sender_address = target;
 }
 
-std::optional<Solicitation> read_solicitation(std::span<const std::uint8_t> frame, const Packet& packet) noexcept {
-  const auto icmp = frame.subspan(packet.l4_offset, std::size_t{packet.frame_length} - packet.l4_offset);
-  if (packet.ttl != 255 || icmp.size() < sizeof(NeighborMessage)) return std::nullopt;
-  const auto& message = *reinterpret_cast<const NeighborMessage*>(icmp.data());
-  if (message.icmp.code != 0) return std::nullopt;
-  if (upper_layer_checksum(packet.source, packet.destination, Protocol::kIcmp6, icmp) != be16{}) return std::nullopt;
+std::optional<Claim> read_arp_claim(std::span<const std::uint8_t> arp) noexcept {
+  const auto& a = *reinterpret_cast<const ArpPacket*>(arp.data());
+  if (a.sender_address == be32{}) return std::nullopt;
+  return Claim{Address::v4(a.sender_address), a.sender_mac};
+}
 
-  const Solicitation s{Address::v6(message.target), packet.source.is_unspecified()};
-  if (s.target.is_multicast()) return std::nullopt;
-  for (auto options = icmp.subspan(sizeof(NeighborMessage)); !options.empty();) {
-    if (options.size() < 2 || options[1] == 0) return std::nullopt;
-    const std::size_t length = std::size_t{options[1]} * 8;
-    if (length > options.size()) return std::nullopt;
-    if (s.is_dad && options[0] == kSourceLinkLayer) return std::nullopt;
-    options = options.subspan(length);
-  }
+std::optional<Solicitation> read_solicitation(std::span<const std::uint8_t> frame, const Packet& packet) noexcept {
+  bool has_source_mac = false;
+  const auto* message = read_neighbor_message(
+      frame, packet, [&](std::span<const std::uint8_t> option) { has_source_mac |= option[0] == kSourceLinkLayer; });
+  if (message == nullptr) return std::nullopt;
+  const Solicitation s{Address::v6(message->target), packet.source.is_unspecified()};
+  if (s.is_dad && has_source_mac) return std::nullopt;
   const bool to_group = is_solicited_node(packet.destination, s.target);
   if (!to_group && (s.is_dad || packet.destination != s.target)) return std::nullopt;
   return s;
+}
+
+std::optional<Claim> read_advertisement(std::span<const std::uint8_t> frame, const Packet& packet,
+                                        const MacAddress& sender) noexcept {
+  Claim claim{.address = {}, .mac = sender};
+  const auto* message = read_neighbor_message(frame, packet, [&](std::span<const std::uint8_t> option) {
+    if (option[0] == kTargetLinkLayer) claim.mac = reinterpret_cast<const LinkLayerOption*>(option.data())->mac;
+  });
+  if (message == nullptr) return std::nullopt;
+  if (packet.destination.is_multicast() && (message->icmp.rest.host() & kSolicited) != 0) return std::nullopt;
+  claim.address = Address::v6(message->target);
+  return claim;
 }
 
 void write_advertisement(std::uint8_t* ip, const Solicitation& s, const Address& asker,
@@ -104,9 +137,6 @@ void write_advertisement(std::uint8_t* ip, const Solicitation& s, const Address&
   Address all_nodes;
   all_nodes.bytes = {0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   const Address to = s.is_dad ? all_nodes : asker;
-  constexpr std::uint32_t kSolicited = 0x40000000;
-  constexpr std::uint32_t kOverride = 0x20000000;
-
   write_ipv6(ip, s.target, to, Protocol::kIcmp6, kAdvertisementLength, 255);
   auto* message = reinterpret_cast<NeighborMessage*>(ip + sizeof(Ipv6Header));
   message->icmp = {kIcmp6NeighborAdvert, 0, {}, be32::from_host(kOverride | (s.is_dad ? 0 : kSolicited))};

@@ -26,6 +26,14 @@ inline constexpr std::size_t kMaxIcmp6Error = 1280;
 enum class ArpKind : std::uint8_t { kRequest, kOther, kBad };
 [[nodiscard]] ArpKind read_arp(std::span<const std::uint8_t> arp, Address& target) noexcept;
 
+/// What somebody says of an address, asked or not.
+struct Claim {
+  Address address;
+  MacAddress mac;
+};
+/// The sender of an ARP packet that read_arp() does not call bad. None: a probe, which claims nothing (RFC 5227 2.1.1).
+[[nodiscard]] std::optional<Claim> read_arp_claim(std::span<const std::uint8_t> arp) noexcept;
+
 /// Turns a request into the reply "target is at mac". `arp` points at the ArpPacket.
 void write_arp_reply(std::uint8_t* arp, const MacAddress& mac) noexcept;
 
@@ -36,6 +44,11 @@ struct Solicitation {
 };
 [[nodiscard]] std::optional<Solicitation> read_solicitation(std::span<const std::uint8_t> frame,
                                                             const Packet& packet) noexcept;
+
+/// The target of a neighbour advertisement that passes every check of RFC 4861 7.1.2. `sender`, the frame's, is its
+/// MAC where the advertisement gives none.
+[[nodiscard]] std::optional<Claim> read_advertisement(std::span<const std::uint8_t> frame, const Packet& packet,
+                                                      const MacAddress& sender) noexcept;
 
 /// Length of an advertisement from its IPv6 header on.
 inline constexpr std::size_t kAdvertisementLength =
