@@ -96,7 +96,23 @@ PrefixMap<Subnet> check_addresses(const std::vector<Interface>& interfaces, Prob
   return subnets;
 }
 
+/// Without a twin no VIP would ever be announced. One is enough: the other interfaces may lead to routers.
+void check_announce_on_twin(const Draft& draft, Problems& problems) {
+  const Announce& a = draft.model.announce;
+  if (a.segment != AnnounceSegment::kWhenOnTwin || !draft.interfaces_whole) return;
+  const auto is_named = [&](const Interface& i) {
+    return !a.interfaces || std::ranges::find(*a.interfaces, i.name) != a.interfaces->end();
+  };
+  if (std::ranges::none_of(draft.model.interfaces, [&](const Interface& i) { return i.twin && is_named(i); }))
+    problems.error(
+        draft.announce_segment_at,
+        "announce: when_on_twin asks for VIPs on a twin, and none of the interfaces {} has one; write 'twin: "
+        "true' at one of them",
+        a.interfaces ? "named here" : "of this file");
+}
+
 void check_announce(const Draft& draft, const Interfaces& interfaces, Problems& problems) {
+  check_announce_on_twin(draft, problems);
   if (!draft.model.announce.interfaces) return;
   std::unordered_map<std::string_view, Where> seen;
   for (std::size_t n = 0; n < draft.announce_interfaces_at.size(); ++n) {

@@ -77,11 +77,17 @@ struct Interface {
 /// What becomes of unicast packets that are for nobody here: to the kernel where the interface has a twin, or dropped.
 enum class Transit : std::uint8_t { kKernel, kDrop };
 
-enum class AnnounceSegment : std::uint8_t { kAlways, kNever };
+/// When ARP and ND say that VIPs are here. kWhenOnTwin: an address that somebody (keepalived) has put on a twin, there.
+enum class AnnounceSegment : std::uint8_t { kAlways, kNever, kWhenOnTwin };
 
 struct Announce {
   AnnounceSegment segment = AnnounceSegment::kAlways;
   std::optional<std::vector<std::string>> interfaces;  // names; none given: every interface
+};
+
+/// What SIGTERM does.
+struct OnStop {
+  std::chrono::milliseconds grace{0};  // from the withdrawal of the VIPs to the end; at most an hour
 };
 
 struct Route {
@@ -144,6 +150,7 @@ struct Model {
   std::vector<Interface> interfaces;
   Announce announce;
   Transit transit = Transit::kKernel;
+  OnStop stop;
   std::vector<Route> routes;
   std::vector<Neighbor> neighbors;
   std::vector<Service> services;

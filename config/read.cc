@@ -22,6 +22,7 @@ constexpr std::uint64_t kMostFlows = 268'435'456;  // 2^28: 6 GiB of IPv4 record
 constexpr std::uint64_t kMostWorkers = 128;        // owner lanes (design, the owner)
 constexpr std::uint64_t kMostCore = 1'023;
 constexpr std::uint64_t kMostTimeout_s = 32'767;  // half of the 16 bits of one-second ticks in a flow's record
+constexpr std::chrono::hours kMostGrace{1};       // who waits longer for a stop has forgotten it
 constexpr std::uint64_t kMostVlan = 4'094;        // IEEE 802.1Q: 4,095 is reserved
 constexpr std::uint64_t kLeastMtu = 68;           // RFC 791
 constexpr std::uint64_t kMostMtu = 9'000;
@@ -273,10 +274,11 @@ void read_interface(const Node& node, Values& values, Draft& draft) {
 void read_announce(const Node& node, Values& values, Draft& draft) {
   static constexpr Key kKeys[] = {{"segment"}, {"interfaces"}};
   static constexpr Word kSegments[] = {
-      {"always"}, {"never"}, {"when_on_twin", true}};  // in the order of AnnounceSegment
+      {"always"}, {"never"}, {"when_on_twin"}};  // in the order of AnnounceSegment
   values.fields(node, "announce", kKeys, [&](std::string_view key, const Node& value) {
     Announce& announce = draft.model.announce;
     if (key == "segment") {
+      draft.announce_segment_at = value.where;
       if (const auto i = values.word(value, key, kSegments)) announce.segment = static_cast<AnnounceSegment>(*i);
       return;
     }
@@ -326,12 +328,16 @@ void read_neighbor(const Node& node, Values& values, Draft& draft) {
   if (is_whole) draft.model.neighbors.push_back(std::move(neighbor));
 }
 
-void read_stop(const Node& node, Values& values) {
+void read_stop(const Node& node, Values& values, OnStop& stop) {
   static constexpr Key kKeys[] = {{"grace"}};
   values.fields(node, "stop", kKeys, [&](std::string_view, const Node& value) {
-    const auto grace = values.duration(value, "grace", "0s");
-    if (grace && grace->count() != 0)
-      values.problems().error(value.where, "grace: waiting before the stop is not in this version; write 0s");
+    const auto grace = values.duration(value, "grace", "5s");
+    if (!grace) return;
+    if (*grace > kMostGrace) {
+      values.problems().error(value.where, "grace: {} is out of range; write 0s to 1h", value.text);
+    } else {
+      stop.grace = *grace;
+    }
   });
 }
 
@@ -374,7 +380,7 @@ Draft read_file(const Node& root, Values& values) {
       if (const auto i = values.word(value, key, kTransit)) model.transit = static_cast<Transit>(*i);
     if (key == "routes") each(value, key, read_route, draft.routes_whole);
     if (key == "neighbors") each(value, key, read_neighbor, draft.routes_whole);
-    if (key == "stop") read_stop(value, values);
+    if (key == "stop") read_stop(value, values, model.stop);
     if (key == "services") each(value, key, read_service, services_whole);
   });
   return draft;

@@ -25,8 +25,9 @@ struct Draft {
   bool memory_whole = true;
   bool ports_whole = true;
   bool interfaces_whole = true;
-  bool routes_whole = true;                   // and neighbors
-  std::vector<Whole> services;                // parallel to model.services
+  bool routes_whole = true;     // and neighbors
+  std::vector<Whole> services;  // parallel to model.services
+  Where announce_segment_at;
   std::vector<Where> announce_interfaces_at;  // parallel to model.announce.interfaces
 };
 

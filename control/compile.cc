@@ -65,7 +65,8 @@ bool same(const std::vector<AddressEntry::PortSpan>& a, const std::vector<Addres
       a, b, [](const auto& x, const auto& y) { return x.first == y.first && x.last == y.last && x.vip == y.vip; });
 }
 bool same(const AddressEntry& a, const AddressEntry& b) {
-  return a.is_vip == b.is_vip && a.own_on == b.own_on && a.reject == b.reject && same(a.tcp_spans, b.tcp_spans) &&
+  return a.is_vip == b.is_vip && a.is_kept_on_twins == b.is_kept_on_twins && a.on_twin_of == b.on_twin_of &&
+         a.own_on == b.own_on && a.reject == b.reject && same(a.tcp_spans, b.tcp_spans) &&
          same(a.udp_spans, b.udp_spans);
 }
 
@@ -108,6 +109,7 @@ lb::Result<Compiled> Compiler::prepare(const config::Model& model, const Overlay
   b.snapshot->selection_key = model.hash_key.value_or(lb::kPublicHashKey);
   b.snapshot->timeouts = to_lb(model.conntrack.timeouts);
   b.snapshot->transit_to_kernel = model.transit == config::Transit::kKernel;
+  b.snapshot->is_withdrawn = overlay.is_withdrawn;
 
   auto compiled = build_all(b);
   if (!compiled) {
@@ -143,6 +145,7 @@ lb::Result<Compiled> Compiler::build_all(Build& b) {
   if (auto done = add_interfaces(b); !done) return std::unexpected(done.error());
   if (auto done = add_routes(b); !done) return std::unexpected(done.error());
   if (auto done = add_services(b); !done) return std::unexpected(done.error());
+  find_on_twins(b);
   retire_missing(b);
   write_endpoints(b);
   write_addresses(b);
@@ -174,7 +177,7 @@ lb::Result<void> Compiler::add_interfaces(Build& b) {
     const auto port =
         static_cast<std::size_t>(std::ranges::find(m.ports, i.port, &config::Port::name) - m.ports.begin());
     const auto& names = m.announce.interfaces;
-    const bool announces = m.announce.segment == config::AnnounceSegment::kAlways &&
+    const bool announces = m.announce.segment != config::AnnounceSegment::kNever &&
                            (!names || std::ranges::find(*names, i.name) != names->end());
     if (s.interfaces.size() <= *id) s.interfaces.resize(*id + 1);
     s.interfaces[*id] = {.name = i.name,
@@ -325,6 +328,7 @@ lb::Result<void> Compiler::add_vip(Build& b, std::uint32_t position, const confi
   AddressEntry& address = b.address_entries[vip.address];
   address.reject = address.is_vip ? quieter(address.reject, service.reject) : service.reject;
   address.is_vip = true;
+  address.is_kept_on_twins = b.model.announce.segment == config::AnnounceSegment::kWhenOnTwin;
   if (vip.ports.is_single()) {
     b.out.contents.vips[{vip.address, service.protocol, be16::from_host(vip.ports.first)}] = VipId(*id);
   } else {
@@ -350,6 +354,18 @@ lb::Result<void> Compiler::add_vip(Build& b, std::uint32_t position, const confi
                .reject = service.reject,
                .service = position});
   return {};
+}
+
+// VIPs that are ours only while a twin has them: which twins have which.
+void Compiler::find_on_twins(Build& b) {
+  if (b.overlay.kernel == nullptr) return;
+  for (const KernelAddress& k : b.overlay.kernel->addresses) {
+    const auto entry = b.address_entries.find(k.prefix.address);
+    if (entry == b.address_entries.end() || !entry->second.is_kept_on_twins) continue;
+    const KernelLink* link = b.overlay.kernel->link(k.link);
+    const std::uint32_t id = link == nullptr ? 0 : interfaces_.find(link->interface);
+    if (id != 0) entry->second.on_twin_of.push_back(InterfaceId(id));
+  }
 }
 
 // ---- what is no longer there, and writing the arrays ----

@@ -130,6 +130,7 @@ class Compiler {
                                                                          lb::Family family);
   [[nodiscard]] lb::Result<void> add_vip(Build& b, std::uint32_t position, const config::Vip& vip,
                                          std::shared_ptr<const lb::BackendSet> set);
+  void find_on_twins(Build& b);
   void retire_missing(Build& b);
   void write_endpoints(Build& b);
   void write_addresses(Build& b);

@@ -27,6 +27,7 @@
 #include "control/privileges.h"
 #include "control/publisher.h"
 #include "control/reloader.h"
+#include "control/stopping.h"
 #include "control/version.h"
 
 namespace weir::control {
@@ -88,7 +89,7 @@ struct WorkersEnd {
   ~WorkersEnd() { data_plane.stop(); }
 };
 
-void watch_signals(boost::asio::signal_set& signals, boost::asio::io_context& io, Reloader& reloader) {
+void watch_signals(boost::asio::signal_set& signals, Reloader& reloader, Stopping& stopping) {
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     if (signal == SIGHUP) {
@@ -96,10 +97,10 @@ void watch_signals(boost::asio::signal_set& signals, boost::asio::io_context& io
         for (const std::string& m : outcome.messages)
           outcome.is_refused ? spdlog::error("{}", m) : spdlog::warn("{}", m);
       });
-      return watch_signals(signals, io, reloader);
+    } else {
+      stopping.ask(signal == SIGTERM ? "SIGTERM" : "SIGINT");
     }
-    spdlog::info("stopping on {}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-    io.stop();
+    watch_signals(signals, reloader, stopping);
   });
 }
 
@@ -159,14 +160,14 @@ int run_daemon(const RunOptions& options) {
   auto server = HttpServer::listen(
       io, socket, [&](const Request& request, const Responder& respond) { api.handle(request, respond); });
   if (!server) return stop_with(kExitEnvironment, server.error().message);
-  watch_signals(signals, io, reloader);
+  Stopping stopping(io, reloader);
+  watch_signals(signals, reloader, stopping);
   spdlog::info("weir {} forwards: {}, {}, {}, {}; control socket {}", version(), services,
                plural((*data_plane)->ports().size(), "port"), where_workers_run(**data_plane),
                (*data_plane)->uses_huge_pages() ? "huge pages" : "no huge pages", socket);
   notify_ready(fmt::format("generation 1, {}", services));
   io.run();
 
-  notify_stopping();
   (*server)->stop();
   spdlog::info("stopped");
   return kExitDone;

@@ -39,8 +39,11 @@ void notify_reloading() {
   send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_usec()));
 }
 
-void notify_stopping() {
-  send("STOPPING=1");
+void notify_stopping(std::chrono::milliseconds grace) {
+  if (grace.count() == 0) return send("STOPPING=1");
+  constexpr std::chrono::seconds kTidyingUp{30};
+  const std::chrono::microseconds patience = grace + kTidyingUp;
+  send(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", patience.count()));
 }
 
 void notify_status(std::string_view status) {

@@ -1,6 +1,7 @@
 // What systemd is told (Type=notify; sd_notify(3)). Each does nothing where NOTIFY_SOCKET is not set.
 #pragma once
 
+#include <chrono>
 #include <string_view>
 
 namespace weir::control {
@@ -9,7 +10,8 @@ namespace weir::control {
 void notify_ready(std::string_view status);
 /// RELOADING=1 with MONOTONIC_USEC, as the reload begins; notify_ready() ends it, also when the file was refused.
 void notify_reloading();
-void notify_stopping();
+/// STOPPING=1, and that it takes up to `grace`: systemd is asked to be that patient (TimeoutStopSec= counts from then).
+void notify_stopping(std::chrono::milliseconds grace);
 /// STATUS=... alone.
 void notify_status(std::string_view status);
 

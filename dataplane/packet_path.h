@@ -608,8 +608,10 @@ class PacketPath {
     if (w.link.destination.is_group()) return drop_group(w);
     if (is_icmp_error(p.is_v4, type)) return drop(w, lb::DropReason::kIcmpError);
     if (lb::is_martian_destination(p.destination)) return drop(w, lb::DropReason::kIpMartianDst);
-    if (address(p.destination) == nullptr) return drop(w, lb::DropReason::kNoVip);
+    const lb::AddressEntry* entry = address(p.destination);
+    if (entry == nullptr) return drop(w, lb::DropReason::kNoVip);
     if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
+    if (entry->own_on.empty() && !snapshot_->owns(*entry)) return drop(w, lb::DropReason::kIcmpIgnored);
     const std::uint8_t request = p.is_v4 ? lb::kIcmpEchoRequest : lb::kIcmp6EchoRequest;
     if (type != request || w.data[p.l4_offset + 1] != 0) return drop(w, lb::DropReason::kIcmpIgnored);
     if (!echo_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
@@ -640,7 +642,7 @@ class PacketPath {
   // ARP and ND: an interface's own address on that interface, VIPs where they are announced.
   bool answers_for(const lb::Address& target, const Walk& w) const noexcept {
     const lb::AddressEntry* entry = address(target);
-    return entry != nullptr && (entry->is_own_on(w.in_id) || (entry->is_vip && w.in->announces_vips));
+    return entry != nullptr && (entry->is_own_on(w.in_id) || snapshot_->announces(*entry, w.in_id));
   }
 
   // The request's own frame goes back: received and sent, nothing generated.

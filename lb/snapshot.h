@@ -56,9 +56,11 @@ struct AddressEntry {
     VipId vip;
   };
   bool is_vip = false;
-  std::vector<InterfaceId> own_on;  // it is these interfaces' own address; several: fe80:: ones
-  Reject reject = Reject::kRst;     // for ports that no VIP has: the quietest of its services'
-  std::vector<PortSpan> tcp_spans;  // ranges ascending and disjoint; `port: all` last
+  bool is_kept_on_twins = false;        // it is a VIP that is ours only while a twin has it (`announce: when_on_twin`)
+  std::vector<InterfaceId> on_twin_of;  // then: the interfaces whose twins have it now
+  std::vector<InterfaceId> own_on;      // it is these interfaces' own address; several: fe80:: ones
+  Reject reject = Reject::kRst;         // for ports that no VIP has: the quietest of its services'
+  std::vector<PortSpan> tcp_spans;      // ranges ascending and disjoint; `port: all` last
   std::vector<PortSpan> udp_spans;
 
   [[nodiscard]] bool is_live() const noexcept { return is_vip || !own_on.empty(); }
@@ -79,7 +81,7 @@ struct InterfaceEntry {
   std::uint16_t vlan = 0;
   std::uint16_t mtu = 1500;
   MacAddress mac;
-  bool announces_vips = true;
+  bool announces_vips = true;    // ARP and ND say that VIPs are here
   bool has_twin = false;         // what is for this box itself goes to the kernel
   std::vector<be32> broadcasts;  // its subnets' broadcast addresses
 };
@@ -118,6 +120,7 @@ struct Snapshot {
   std::uint64_t generation = 0;
   HashKey selection_key;
   Timeouts timeouts;
+  bool is_withdrawn = false;                           // the process is about to end: VIPs are announced no more
   bool has_port_spans = false;                         // any range or all-port VIP at all
   bool transit_to_kernel = false;                      // unicast packets for nobody here, where there is a twin
   Chunked<VipEntry> vips;                              // by VipId
@@ -126,6 +129,17 @@ struct Snapshot {
   std::vector<InterfaceEntry> interfaces;              // by InterfaceId; [0] is unused
   std::vector<std::vector<InterfaceId>> by_port_vlan;  // [PortIndex][VLAN id, 4,096 of them]
   std::shared_ptr<const std::vector<std::string>> service_names;
+
+  /// Whether ARP and ND say that the VIP is behind this interface. Where it is not, its packets are balanced all the
+  /// same: they come by a route, or from a neighbour that has not heard of the fail-over yet.
+  [[nodiscard]] bool announces(const AddressEntry& vip, InterfaceId i) const noexcept {
+    return vip.is_vip && !is_withdrawn && interfaces[index(i)].announces_vips &&
+           (!vip.is_kept_on_twins || std::ranges::find(vip.on_twin_of, i) != vip.on_twin_of.end());
+  }
+  /// Whether the VIP speaks for itself (echo), wherever the packet came in.
+  [[nodiscard]] bool owns(const AddressEntry& vip) const noexcept {
+    return vip.is_vip && !is_withdrawn && (!vip.is_kept_on_twins || !vip.on_twin_of.empty());
+  }
 
   [[nodiscard]] InterfaceId interface_of(PortIndex port, std::uint16_t vlan) const noexcept {
     return by_port_vlan[index(port)][vlan];

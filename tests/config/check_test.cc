@@ -295,10 +295,28 @@ TEST(CheckNetwork, AddressesOfInterfacesDiffer) {
   });
 }
 
+TEST(CheckNetwork, AnnouncesWhatATwinHasOnlyWhereThereIsOne) {
+  const auto with = [](std::string_view announce) {
+    return fmt::format(
+        "ports: [{{name: p, device: d}}]\ninterfaces: [{{name: up, port: p, twin: true}}, {{name: lan, port: p, vlan: "
+        "1}}]\nannounce: {{segment: when_on_twin{}}}",
+        announce);
+  };
+  expect({
+      {with(""), {}},
+      {with(", interfaces: [lan, up]"), {}},
+      {with(", interfaces: [lan]"),
+       {"3:21: announce: when_on_twin asks for VIPs on a twin, and none of the interfaces named here has one"}},
+  });
+}
+
 TEST(CheckNetwork, AnnouncesOnInterfacesThatExist) {
   expect({
       {net("announce: {interfaces: [up, lan]}"), {}},
       {net("announce: {interfaces: []}"), {}},
+      {net("announce: {segment: when_on_twin}"),
+       {"4:21: announce: when_on_twin asks for VIPs on a twin, and none of the interfaces of this file has one; write "
+        "'twin: true' at one of them"}},
       {net("announce: {interfaces: [up, wan, up]}"),
        {"4:29: announce: there is no interface 'wan'; name one under 'interfaces'; did you mean 'lan'?",
         "4:34: announce: interface 'up' is listed twice, first at 4:25"}},

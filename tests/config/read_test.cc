@@ -49,7 +49,7 @@ announce: {segment: never, interfaces: [lan]}
 transit: drop
 routes: [{to: 0.0.0.0/0, via: 198.51.100.254}, {to: ::/0, via: fe80::1, interface: lan}]
 neighbors: [{address: 198.51.100.254, mac: 12:34:56:01:02:03}]
-stop: {grace: 0s}
+stop: {grace: 1500ms}
 services:
   - name: wëb
     vips: [{address: 203.0.113.10, port: 80}, {address: 203.0.113.10, port: 5000-5999}, {address: 203.0.113.10, port: all}]
@@ -242,12 +242,10 @@ TEST(Read, WhatComesLaterIsRefusedNotIgnored) {
   const std::string vips = "[{address: 203.0.113.1, port: 80}]", backends = "[]";
   for (const std::string& text : {
            std::string("control: {metrics: 127.0.0.1:9901}"),
-           std::string("announce: {segment: when_on_twin}"),
            std::string("snat_addresses: [10.0.0.240]"),
            std::string("tunnel: {source: 10.0.0.1}"),
            std::string("kubernetes: {profile: edge}"),
            std::string("mtu_exceeded: drop"),
-           std::string("stop: {grace: 5s}"),
            std::string("ports: [{name: p, device: d}]\ninterfaces: [{name: a, port: p, mtu_exceeded: fragment}]"),
            service("[{address: 203.0.113.0/24, port: 80}]", backends),
            service("[{address: \"2001:db8::/64\", port: 80}]", backends),
@@ -276,7 +274,7 @@ TEST(Read, WhatComesLaterIsRefusedNotIgnored) {
        })
     EXPECT_THAT(errors_of(text), ElementsAre(HasSubstr("not in this version"))) << text;
   EXPECT_THAT(
-      errors_of("ports: [{name: p, device: d}]\ninterfaces: [{name: a, port: p, twin: false}]\nstop: {grace: 0ms}"),
+      errors_of("ports: [{name: p, device: d}]\ninterfaces: [{name: a, port: p, twin: false}]"),
       IsEmpty());
 }
 
@@ -351,6 +349,10 @@ TEST(Read, Durations) {
       {timeout("99999999999999999999d"), {"1:29: udp: '99999999999999999999d' is longer than 100 years"}},
       {timeout("{}"), {"1:29: udp: expected one number with ms, s, m, h or d"}},
       {"stop: {grace: soon}", {"1:15: grace: 'soon' is not a duration"}},
+      {"stop: {grace: 5}", {"1:15: grace: '5' has no unit; write one number with ms, s, m, h or d, such as 5s"}},
+      {"stop: {grace: never}", {"1:15: grace: 'never' is not a duration"}},
+      {"stop: {grace: 1h}", {}},
+      {"stop: {grace: 3601s}", {"1:15: grace: 3601s is out of range; write 0s to 1h"}},
       {service("[{address: 203.0.113.1, port: 80}]", "[]", "drain_timeout: soon"),
        {"5:18: drain_timeout: 'soon' is not a duration"}},
   });

@@ -497,6 +497,61 @@ TEST(Compile, InterfacesTakeTheirPortsMacUnlessGivenOne) {
   EXPECT_FALSE(w.address_entry("fd00::1").is_vip);
 }
 
+// ---- where VIPs are announced ----
+
+struct Announced {
+  bool on_uplink, on_servers, owned;
+  bool operator==(const Announced&) const = default;
+};
+Announced announced(const Running& w, std::string_view vip) {
+  const lb::Snapshot& s = *w.now.snapshot;
+  const lb::AddressEntry& entry = w.address_entry(vip);
+  return {s.announces(entry, s.interface_of(lb::PortIndex{0}, 0)),
+          s.announces(entry, s.interface_of(lb::PortIndex{1}, 7)), s.owns(entry)};
+}
+
+TEST(Compile, VipsAreAnnouncedOnTheInterfacesNamedUnlessNeverOrWithdrawn) {
+  Running w;
+  config::Model m = two_services();
+  w.load(m);
+  EXPECT_EQ(announced(w, "203.0.113.10"), (Announced{true, true, true}));
+  EXPECT_EQ(announced(w, "198.51.100.1"), (Announced{false, false, false})) << "no VIP";
+  m.announce.interfaces = std::vector<std::string>{"uplink"};
+  w.load(m);
+  EXPECT_EQ(announced(w, "203.0.113.10"), (Announced{true, false, true}));
+  w.load(m, {.is_withdrawn = true});
+  EXPECT_EQ(announced(w, "203.0.113.10"), (Announced{false, false, false}));
+  EXPECT_TRUE(w.vip("203.0.113.10", 80).is_live()) << "its packets are balanced on";
+  m.announce.segment = config::AnnounceSegment::kNever;
+  w.load(m);
+  EXPECT_EQ(announced(w, "203.0.113.10"), (Announced{false, false, true})) << "reached by a route";
+}
+
+TEST(Compile, AVipKeptOnTwinsIsAnnouncedWhereATwinHasItNow) {
+  Running w;
+  config::Model m = two_services();
+  m.announce.segment = config::AnnounceSegment::kWhenOnTwin;
+  w.load(m);
+  EXPECT_EQ(announced(w, "203.0.113.10"), (Announced{false, false, false}));
+  EXPECT_TRUE(w.vip("203.0.113.10", 80).is_live()) << "its packets are balanced all the same";
+  constexpr LinkIndex kUplink{7}, kServers{8};
+  KernelNetwork kernel{
+      .links = {{.index = kUplink, .interface = "uplink"}, {.index = kServers, .interface = "servers"}},
+      .addresses = {{kServers, prefix("10.0.0.99/8")}, {kUplink, prefix("203.0.113.10/32")}}};
+  const auto on_twins = [](const KernelNetwork& k) { return Overlay{.kernel = std::make_shared<KernelNetwork>(k)}; };
+  w.load(m, on_twins(kernel));
+  EXPECT_EQ(announced(w, "203.0.113.10"), (Announced{true, false, true}));
+  EXPECT_EQ(announced(w, "203.0.113.11"), (Announced{false, false, false})) << "another VIP";
+  kernel.addresses.push_back({kServers, prefix("203.0.113.10/24")});
+  w.load(m, on_twins(kernel));
+  EXPECT_EQ(announced(w, "203.0.113.10"), (Announced{true, true, true}));
+  m.announce.interfaces = std::vector<std::string>{"servers"};
+  w.load(m, on_twins(kernel));
+  EXPECT_EQ(announced(w, "203.0.113.10"), (Announced{false, true, true}));
+  w.load(m);
+  EXPECT_EQ(announced(w, "203.0.113.10"), (Announced{false, false, false})) << "the twins have lost it";
+}
+
 TEST(Compile, InterfaceIdsAreStableOverReordering) {
   Running w;
   config::Model m = two_services();

@@ -47,14 +47,16 @@ TEST(Notify, TellsSystemd) {
   EXPECT_THAT(systemd.next(), MatchesRegex("RELOADING=1\nMONOTONIC_USEC=[0-9]+"));
   notify_status("12 services");
   EXPECT_EQ(systemd.next(), "STATUS=12 services");
-  notify_stopping();
+  notify_stopping({});
   EXPECT_EQ(systemd.next(), "STOPPING=1");
+  notify_stopping(std::chrono::seconds(5));
+  EXPECT_EQ(systemd.next(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=35000000");
 }
 
 TEST(Notify, WithoutSystemdNothingHappens) {
   ::unsetenv("NOTIFY_SOCKET");
   notify_ready("forwarding");
-  notify_stopping();
+  notify_stopping({});
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ namespace weir::test {
 /// A configuration, compiled. Const for all who use it.
 class Compiled {
  public:
-  explicit Compiled(const std::string& yaml) {
+  explicit Compiled(const std::string& yaml, const control::Overlay& overlay = {}) {
     auto loaded = config::load_text(yaml, "weir.yaml");
     if (!loaded) {
       for (const auto& error : loaded.error().errors) ADD_FAILURE() << config::format("weir.yaml", error);
@@ -29,7 +29,7 @@ class Compiled {
     }
     model_ = std::move(loaded->model);
     control::Compiler compiler({lb::MacAddress{{2, 0, 0, 0, 0xff, 1}}});
-    auto compiled = compiler.compile(model_, 1);
+    auto compiled = compiler.compile(model_, 1, overlay);
     if (!compiled) throw std::runtime_error(compiled.error().message);
     compiled_ = std::move(*compiled);
     std::size_t most = 0;

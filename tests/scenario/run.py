@@ -14,6 +14,7 @@ import traceback
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 sys.path.insert(0, os.path.join(ROOT, "tests/support"))
 
+import announce
 import bonding
 import life
 import privileges
@@ -27,7 +28,8 @@ from lab import net
 from scenario import Report, Skipped
 
 SCENARIOS = {f"{module.__name__}.{function.__name__}": function
-             for module in (start, trace, traffic, show, reload, life, privileges, bonding, workers) for function in module.SCENARIOS}
+             for module in (announce, start, trace, traffic, show, reload, life, privileges, bonding, workers)
+             for function in module.SCENARIOS}
 
 LIMIT_S = 300  # for one scenario; the slowest takes a tenth of it
 

@@ -4,6 +4,7 @@
     site.py       the one topology: a client, Weir with two ports, backends behind a bridge; and its weir.yaml
     daemon.py     one `weir run`, its command line and its counters
     load.py       clients: counted requests, keep-alive connections, wrk, bulk transfers, DNS questions
+    segment.py    announcements on a link: heard, sent, asked for
     responder.py  what runs in a backend beside nginx: a DNS server that answers with its name, an upload sink
 
 The demo (scripts/demo) and the scenarios (tests/scenario) stand on it. Python's standard library only.

@@ -125,8 +125,8 @@ class Site(contextlib.ExitStack):
             return "".join(file.readlines()[-lines:])
         return ""
 
-    def config(self, services, driver=None, workers=1, queues=1):
-        """weir.yaml for this site. `services` is YAML text, the lines under `services:`."""
+    def config(self, services, driver=None, workers=1, queues=1, more=""):
+        """weir.yaml for this site. `services` is YAML text, the lines under `services:`; `more` further lines."""
         driver = driver or usual_driver()
         devices = [memif(self, index) if driver == "memif" else device(driver, index, queues) for index in (0, 1)]
         lines = "".join(f"  - {{address: {b.address4}, mac: \"{b.mac}\", interface: servers}}\n"
@@ -152,7 +152,7 @@ interfaces:
 neighbors:
   - {{address: 198.51.100.2, mac: "{CLIENT_MAC}", interface: uplink}}
   - {{address: "2001:db8:1::2", mac: "{CLIENT_MAC}", interface: uplink}}
-{lines}services:
+{lines}{more}services:
 {services}"""
 
     def _build(self):
