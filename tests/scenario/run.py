@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests/support"))
 import announce
 import bonding
 import life
+import pair
 import privileges
 import reload
 import show
@@ -28,7 +29,7 @@ from lab import net
 from scenario import Report, Skipped
 
 SCENARIOS = {f"{module.__name__}.{function.__name__}": function
-             for module in (announce, start, trace, traffic, show, reload, life, privileges, bonding, workers)
+             for module in (announce, pair, start, trace, traffic, show, reload, life, privileges, bonding, workers)
              for function in module.SCENARIOS}
 
 LIMIT_S = 300  # for one scenario; the slowest takes a tenth of it

@@ -18,13 +18,14 @@ class Refused(net.LabError):
 
 
 class Weir:
-    """`with Weir(site, binary, yaml) as weir:` runs the daemon in namespace `weir` until the block ends."""
+    """`with Weir(site, binary, yaml) as weir:` runs the daemon in its namespace until the block ends."""
 
-    def __init__(self, site, binary, yaml, name="weir", environment=None, before=(), arguments=()):
+    def __init__(self, site, binary, yaml, name="weir", environment=None, before=(), arguments=(), namespace="weir"):
         """`before` stands before the program (setpriv, taskset), `arguments` behind `weir run -c FILE`."""
         self._site = site
         self._binary = binary
         self._name = name
+        self._namespace = namespace
         self._environment = {**os.environ, **(environment or {})}
         self._before, self._arguments = before, arguments
         self._process = None
@@ -47,7 +48,7 @@ class Weir:
 
     def start(self, wait_s=20):
         """Returns when the socket answers, that is, when the worker forwards; raises Refused if it never will."""
-        self._process = self._site.spawn("weir", self.argv(), f"{self._name}.log", env=self._environment)
+        self._process = self._site.spawn(self._namespace, self.argv(), f"{self._name}.log", env=self._environment)
         deadline = time.monotonic() + wait_s
         while self.cli("show", "workers").returncode != 0:
             if self._process.poll() is not None:

@@ -77,7 +77,8 @@ def requests(namespace, address, port, count, threads=8, first_source_port=None)
 
 
 class Requests:
-    """Requests one after another, a connection each, until `stop()`, which returns their tally."""
+    """Requests one after another, a connection each, until `stop()`, which returns their tally. `slowest_s`: how long the
+    slowest took, which is how long a client had to wait for a way that worked."""
 
     def __init__(self, namespace, address, port):
         self._stop = threading.Event()
@@ -86,8 +87,11 @@ class Requests:
         def work():
             with namespace.entered():
                 while not self._stop.is_set():
+                    began = time.monotonic()
                     _count_request(self._tally, address, port)
+                    self.slowest_s = max(self.slowest_s, time.monotonic() - began)
 
+        self.slowest_s = 0
         self._thread = threading.Thread(target=work, daemon=True)
         self._thread.start()
 
