@@ -35,7 +35,9 @@ constexpr std::array<Noun, 9> kNouns{{
     {"drops", "packets dropped, by reason, and the balance of all packets (difference must be 0 at rest)",
      "weir show drops", kNoFilters},
     {"config", "the configuration that is loaded, as it was written", "weir show config > running.yaml", kNoFilters},
-    {"workers", "per worker: packets, packets a burst, busy share, flows; step_ns (-o json) is empty in this version",
+    {"workers",
+     "per worker: packets, packets a burst, busy share, flows, hand-overs, nanoseconds a packet for each step; the "
+     "durations of its loops (-o json)",
      "weir show workers", kNoFilters},
 }};
 
@@ -90,10 +92,14 @@ std::span<const Field> fields_of(std::string_view noun) {
   static constexpr std::array kNeighbors{Field{"ADDRESS", "address"}, Field{"MAC", "mac"},
                                          Field{"INTERFACE", "interface"}, Field{"STATE", "state"},
                                          Field{"ORIGIN", "origin"}};
-  static constexpr std::array kWorkers{
-      Field{"WORKER", "worker", kNumber},   Field{"CORE", "core", kNumber},
-      Field{"PACKETS", "packets", kNumber}, Field{"A BURST", "packets_per_burst", kTenths},
-      Field{"BUSY", "busy", kShare},        Field{"FLOWS", "flows", kNumber}};
+  static constexpr std::array kWorkers{Field{"WORKER", "worker", kNumber},
+                                       Field{"CORE", "core", kNumber},
+                                       Field{"PACKETS", "packets", kNumber},
+                                       Field{"A BURST", "packets_per_burst", kTenths},
+                                       Field{"BUSY", "busy", kShare},
+                                       Field{"FLOWS", "flows", kNumber},
+                                       Field{"HANDED OVER", "handed_over", kNumber},
+                                       Field{"TAKEN OVER", "taken_over", kNumber}};
   if (noun == "services") return kServices;
   if (noun == "backends") return kBackends;
   if (noun == "flows") return kFlows;

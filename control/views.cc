@@ -225,6 +225,40 @@ json::object neighbors_view(const Running& r) {
   return list_of(r, "neighbors", std::move(rows));
 }
 
+// Nanoseconds a packet by step; empty until a burst was timed.
+json::object step_ns_of(const dataplane::Worker& worker) {
+  json::object steps;
+  if (worker.timed_packets() == 0) return steps;
+  for (std::size_t i = 0; i < dataplane::kStepNames.size(); ++i)
+    steps[dataplane::kStepNames[i]] = worker.step_ns(dataplane::Step(i));
+  return steps;
+}
+
+using Cause = dataplane::LoopGaps::Cause;
+constexpr std::array kCauses{std::pair{"own", Cause::kOwn}, std::pair{"preempted", Cause::kPreempted},
+                             std::pair{"unknown", Cause::kUnknown}};
+
+json::object longest_loops_of(const dataplane::LoopGaps& gaps) {
+  json::object longest;
+  for (const auto& [name, cause] : kCauses) longest[name] = gaps.longest_ns(cause);
+  return longest;
+}
+
+// The buckets that are not empty.
+json::array loops_of(const dataplane::LoopGaps& gaps) {
+  json::array rows;
+  for (std::size_t b = 0; b < dataplane::LoopGaps::kBuckets; ++b) {
+    json::object row{{"under_ns", std::uint64_t{2} << b}};
+    std::uint64_t all = 0;
+    for (const auto& [name, cause] : kCauses) {
+      row[name] = gaps.loops(cause, b);
+      all += gaps.loops(cause, b);
+    }
+    if (all > 0) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 json::object workers_view(const Running& r) {
   json::array rows;
   for (const auto& worker : r.data_plane.workers()) {
@@ -240,7 +274,12 @@ json::object workers_view(const Running& r) {
                                 {"busy", ratio(load.busy_ns.get(), load.total_ns.get())},
                                 {"flows", worker->flows().narrow_count() + worker->flows().wide_count()},
                                 {"unconfirmed", worker->flows().unconfirmed_count()},
-                                {"step_ns", json::object()}});
+                                {"handed_over", worker->counters().counted(lb::Event::kHandedOver)},
+                                {"taken_over", worker->counters().counted(lb::Event::kTakenOver)},
+                                {"handed_to_send", worker->counters().counted(lb::Event::kHandedToSend)},
+                                {"step_ns", step_ns_of(*worker)},
+                                {"longest_loop_ns", longest_loops_of(worker->gaps())},
+                                {"loops", loops_of(worker->gaps())}});
   }
   return list_of(r, "workers", std::move(rows));
 }

@@ -23,6 +23,7 @@
 #include "dataplane/counters.h"
 #include "dataplane/flow_table.h"
 #include "dataplane/steering.h"
+#include "dataplane/step_clock.h"
 #include "lb/answer.h"
 #include "lb/next_hops.h"
 #include "lb/parse.h"
@@ -93,6 +94,10 @@ class PacketPath {
     }
   }
 
+  /// What the steps cost. Arm it before a burst is received.
+  [[nodiscard]] StepClock& steps() noexcept { return steps_; }
+  [[nodiscard]] const StepClock& steps() const noexcept { return steps_; }
+
   /// Looks at a few lines of the flow table and forgets what is over. Returns how many flows.
   std::uint32_t expire(std::uint32_t lines, const lb::Snapshot& snapshot, Now now) noexcept {
     const std::uint32_t erased =
@@ -157,12 +162,15 @@ class PacketPath {
       counters_.count(lb::Event::kTakenOver, received_);  // the worker that received them counted that
     else
       counters_.received.add(received_);
+    steps_.begin(received_);
+    steps_.lap(Step::kReceive);
   }
 
   void parse() noexcept {
     walking_.clear();
     for (std::size_t i = 0; i < received_; ++i)
       if (parse_one(walk_[i])) walking_.add(i);
+    steps_.lap(Step::kParse);
   }
 
   // True: a TCP or UDP packet for us, to be matched.
@@ -208,6 +216,7 @@ class PacketPath {
       if (w.vip_id == lb::VipId::kNone && snapshot_->has_port_spans) w.vip_id = find_span(w);
       w.direction = lb::Direction::kForward;
     }
+    steps_.lap(Step::kMatchVip);
   }
 
   lb::VipId find_span(const Walk& w) const noexcept {
@@ -242,6 +251,7 @@ class PacketPath {
       if (rest.size() > 0) match_endpoints(rest, keys, ids);
     }
     keep_matched();
+    steps_.lap(Step::kMatchEndpoint);
   }
 
   void match_endpoints(const Places& places, std::array<const lb::ServiceKey*, kBurst>& keys,
@@ -294,6 +304,7 @@ class PacketPath {
       if (!steer_one(walk_[place])) mine.add(place);
     walking_ = mine;
     is_owner_sure_ = true;
+    steps_.lap(Step::kSteer);
   }
 
   // True: gone to its owner.
@@ -334,6 +345,7 @@ class PacketPath {
     }
     flows_.find_bulk({queries_.data(), walking_.size()}, {refs_.data(), walking_.size()});
     edits_at_find_ = flows_.edits();
+    steps_.lap(Step::kFindFlow);
   }
 
   // ---- admit: known flow, new flow, adopted flow, or none ----
@@ -537,19 +549,23 @@ class PacketPath {
   }
 
   void rewrite(Walk& w) noexcept {
+    steps_.lap(Step::kAdmit);  // of this packet and of those before it that were not admitted
     if (w.direction == lb::Direction::kForward) {
       const lb::EndpointEntry& e = *endpoint(w.endpoint_id);
       lb::translate<lb::Direction::kForward>(w.data, w.packet, e.address, endpoint_port(e, w.packet.destination_port));
     } else {
       lb::translate<lb::Direction::kReply>(w.data, w.packet, vip(w.vip_id)->address, w.vip_port);
     }
+    steps_.lap(Step::kRewrite);
   }
 
   bool transmit(Walk& w) noexcept {
     const lb::InterfaceEntry& out = out_interface(w);
     tracer_.forwarded(w.direction, w.vip_id, w.endpoint_id, w.next_hop);
     const std::uint16_t ether_type = w.packet.is_v4 ? lb::kEtherIpv4 : lb::kEtherIpv6;
-    return send(w, out, w.next_hop.mac(), ether_type, w.packet.ip_offset, w.packet.ip_length());
+    const bool sent = send(w, out, w.next_hop.mac(), ether_type, w.packet.ip_offset, w.packet.ip_length());
+    steps_.lap(Step::kTransmit);
+    return sent;
   }
 
   // Sends what lies from `offset` on, `length` bytes of it, behind a new Ethernet header. A trailer is cut off.
@@ -578,6 +594,7 @@ class PacketPath {
       case Exit::kNone:
       case Exit::kGone: break;
     }
+    steps_.lap(Step::kSideExit);
   }
 
   bool drop(Walk& w, lb::DropReason reason) noexcept {
@@ -769,6 +786,7 @@ class PacketPath {
   const lb::NextHops& next_hops_;
   [[no_unique_address]] Tracer tracer_;
   Steering* steering_;  // null: one worker
+  StepClock steps_;
 
   lb::TokenBucket neighbor_answers_{kAnswersPerSecond, kAnswersPerSecond};
   lb::TokenBucket echo_answers_{kAnswersPerSecond, kAnswersPerSecond};

@@ -34,20 +34,24 @@ lb::HashKey random_key() {
   return {word(), word()};
 }
 
-// The TSC in nanoseconds, without a division a burst: 32.32 fixed point.
+// The TSC in nanoseconds, without a division a burst: 32.32 fixed point. The same for all workers.
 class Clock {
  public:
-  Clock() noexcept : scale_((std::uint64_t{1'000'000'000} << 32) / rte_get_tsc_hz()), start_(rte_rdtsc()) {}
+  Clock() noexcept : scale_((std::uint64_t{1'000'000'000} << 32) / rte_get_tsc_hz()) {}
   [[nodiscard]] Now now() const noexcept {
-    const std::uint64_t ticks = rte_rdtsc() - start_;
+    const std::uint64_t ticks = rte_rdtsc();
     // (high * 2^32 + low) * scale / 2^32, in 64 bits: good for 2^32 s of a 1 GHz TSC.
     return {(ticks >> 32) * scale_ + ((ticks & 0xffffffff) * scale_ >> 32)};
   }
 
  private:
   std::uint64_t scale_;
-  std::uint64_t start_;
 };
+
+LoopGaps::Cause cause_of(PreemptionWatch& watch) noexcept {
+  if (!watch.can_tell()) return LoopGaps::Cause::kUnknown;
+  return watch.was_preempted() ? LoopGaps::Cause::kPreempted : LoopGaps::Cause::kOwn;
+}
 
 }  // namespace
 
@@ -107,13 +111,17 @@ void Worker::run() noexcept {
   rcu_.online(options_.index);
 
   const Clock clock;
+  PreemptionWatch watch;
   unsigned empty_polls = 0;
-  bool was_busy = false;
+  bool was_busy = false, has_slept = true;  // what came before the first loop is no loop
   bool is_over = false;
   for (Now last = clock.now(); !is_over;) {
     const bool could_advance = rings_.have_all_reached(stage_);  // asked before the rings are looked at
     const lb::Snapshot& snapshot = *rcu_.current();
     const Now now = clock.now();
+    const LoopGaps::Cause cause = cause_of(watch);
+    if (!has_slept) gaps_.record(now.ns - last.ns, cause);
+    path_.steps().settle(cause != LoopGaps::Cause::kPreempted);
     if (was_busy) load_.busy_ns.add(now.ns - last.ns);
     load_.total_ns.add(now.ns - last.ns);
     last = now;
@@ -127,7 +135,8 @@ void Worker::run() noexcept {
     is_over = advance_end(could_advance, was_busy);
 
     empty_polls = was_busy ? 0 : empty_polls + 1;
-    if (options_.sleeps_when_idle && stage_ == 0 && empty_polls >= kEmptyPollsBeforeSleep) sleep();
+    has_slept = options_.sleeps_when_idle && stage_ == 0 && empty_polls >= kEmptyPollsBeforeSleep;
+    if (has_slept) sleep();
   }
   rcu_.offline(options_.index);
   rte_thread_unregister();
@@ -153,14 +162,27 @@ bool Worker::poll_queues(const lb::Snapshot& snapshot, Now now) noexcept {
   bool is_busy = false;
   for (const RxQueue& q : options_.rx) {
     std::array<rte_mbuf*, Path::kBurst> frames;
+    path_.steps().arm();
     const std::uint16_t n = rte_eth_rx_burst(q.port_id, q.queue_id, frames.data(), Path::kBurst);
     if (n == 0) continue;
     is_busy = true;
-    load_.bursts.add();
     io_.received({frames.data(), n}, q.port);
-    path_.process({frames.data(), n}, q.port, snapshot, now);
+    process({frames.data(), n}, q.port, snapshot, now);
   }
   return is_busy;
+}
+
+void Worker::process(std::span<rte_mbuf* const> frames, lb::PortIndex port, const lb::Snapshot& snapshot,
+                     Now now) noexcept {
+  load_.bursts.add();
+  path_.process(frames, port, snapshot, now);
+  if (!path_.steps().is_timing()) return;
+  io_.flush();  // what the driver takes is of the burst's cost
+  path_.steps().lap(Step::kTransmit);
+}
+
+double Worker::step_ns(Step step) const noexcept {
+  return path_.steps().ns(step, rte_get_tsc_hz());
 }
 
 // One burst of either cargo from each of the others.
@@ -175,9 +197,9 @@ bool Worker::poll_workers(const lb::Snapshot& snapshot, Now now) noexcept {
     return std::span(frames.data(), n);
   };
   for (lb::WorkerIndex from = 0; from < rings_.workers(); ++from) {
+    path_.steps().arm();
     if (const auto burst = take(rings_.to_process(from, self)); !burst.empty()) {
-      load_.bursts.add();
-      path_.process(burst, Path::kHandedOver, snapshot, now);
+      process(burst, Path::kHandedOver, snapshot, now);
     }
     for (rte_mbuf* frame : take(rings_.to_send(from, self))) io_.transmit(MbufIo::port(frame), frame);
   }

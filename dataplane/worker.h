@@ -14,6 +14,7 @@
 
 #include "dataplane/counters.h"
 #include "dataplane/flow_table.h"
+#include "dataplane/loop_gaps.h"
 #include "dataplane/mbuf_io.h"
 #include "dataplane/packet_path.h"
 #include "dataplane/rcu.h"
@@ -116,6 +117,11 @@ class Worker {
     lb::Counter busy_ns, total_ns;  // a loop is busy if any queue gave it a packet
   };
   [[nodiscard]] const Load& load() const noexcept { return load_; }
+  /// Durations of its loops; a sleep when idle is none.
+  [[nodiscard]] const LoopGaps& gaps() const noexcept { return gaps_; }
+  /// What a step costs, sampled; 0 where nothing was yet.
+  [[nodiscard]] double step_ns(Step step) const noexcept;
+  [[nodiscard]] std::uint64_t timed_packets() const noexcept { return path_.steps().timed_packets(); }
 
  private:
   using Path = PacketPath<RteTables, MbufIo>;
@@ -126,6 +132,7 @@ class Worker {
   bool poll_once(const lb::Snapshot& snapshot, Now now) noexcept;
   bool poll_queues(const lb::Snapshot& snapshot, Now now) noexcept;
   bool poll_workers(const lb::Snapshot& snapshot, Now now) noexcept;
+  void process(std::span<rte_mbuf* const> frames, lb::PortIndex port, const lb::Snapshot& snapshot, Now now) noexcept;
   bool advance_end(bool could_advance, bool was_busy) noexcept;
   void expire(const lb::Snapshot& snapshot, Now now) noexcept;
   void answer(const lb::Snapshot& snapshot, Now now) noexcept;
@@ -142,6 +149,7 @@ class Worker {
   Path path_;
   unsigned stage_ = 0;  // of the end: dataplane/worker_rings.h
   Load load_;
+  LoopGaps gaps_;
   std::uint64_t scanned_until_ns_ = 0;
   std::atomic<FlowRequest*> request_{nullptr};  // written: control sets, the worker clears
   std::atomic<bool> stopping_{false};           // written: control; read: the worker

@@ -14,7 +14,7 @@ KEYS = {"services": "name protocol mode scheduler vips backends usable connectio
         "ports": "name mac rx_packets tx_packets rx_missed tx_dropped steering",
         "routes": "to via interface origin",
         "neighbors": "address mac interface state origin",
-        "workers": "worker core packets packets_per_burst busy flows step_ns"}
+        "workers": "worker core packets packets_per_burst busy flows handed_over taken_over step_ns longest_loop_ns loops"}
 
 
 def lists(report):

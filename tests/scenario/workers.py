@@ -3,7 +3,7 @@
 import time
 
 import traffic
-from lab import load, site, wire
+from lab import load, net, site, wire
 from scenario import running
 
 MEMBERS = traffic.MEMBERS
@@ -88,6 +88,15 @@ def _handed_over(report, weir):
     workers = weir.show("workers")["workers"]
     report.check("every worker has flows", all(worker["flows"] > 0 for worker in workers),
                  figure=", ".join(str(worker["flows"]) for worker in workers), why=str(workers))
+    _tell(workers)
+
+
+def _tell(workers):
+    """Figures of this machine: none is judged."""
+    for worker in workers:
+        steps = ", ".join(f"{step} {ns:.0f}" for step, ns in worker["step_ns"].items())
+        longest = {cause: f"{ns / 1e6:.1f} ms" for cause, ns in worker["longest_loop_ns"].items() if ns}
+        net.say(f"   worker {worker['worker']}: ns a packet: {steps}; longest loops: {longest}")
 
 
 SCENARIOS = [fan_out, sprayed, fewer_queues, reload_under_load]
