@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "control/compile.h"
 #include "control/instance_lock.h"
+#include "control/numa.h"
 #include "control/port_sides.h"
 
 namespace weir::control {
@@ -54,25 +56,19 @@ std::vector<std::string> pci_devices(const config::Model& m) {
   return addresses;
 }
 
-// Worker `w`'s core: of the list, else the highest that this process may run on, since the lowest get the interrupts.
-// With more workers than cores none is pinned (-1).
-int pick_core(const config::Model& m, unsigned w) {
-  if (!m.worker_cores.empty()) return static_cast<int>(m.worker_cores[w]);
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  if (sched_getaffinity(0, sizeof cores, &cores) != 0 || static_cast<unsigned>(CPU_COUNT(&cores)) < m.workers)
-    return -1;
-  for (int core = CPU_SETSIZE - 1; core >= 0; --core)
-    if (CPU_ISSET(static_cast<unsigned>(core), &cores) && w-- == 0) return core;
-  return -1;
-}
-
-lb::Result<void> check_cores(const config::Model& m) {
+std::vector<unsigned> allowed_cores() {
   cpu_set_t cores;
   CPU_ZERO(&cores);
   sched_getaffinity(0, sizeof cores, &cores);
+  std::vector<unsigned> numbers;
+  for (unsigned core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &cores)) numbers.push_back(core);
+  return numbers;
+}
+
+lb::Result<void> check_cores(const config::Model& m, const std::vector<unsigned>& allowed) {
   for (const unsigned core : m.worker_cores) {
-    if (core < CPU_SETSIZE && CPU_ISSET(core, &cores)) continue;
+    if (std::ranges::find(allowed, core) != allowed.end()) continue;
     return lb::fail(
         fmt::format("workers: core {} is not one that this process may run on; `taskset -p $$` and `nproc` "
                     "tell which there are",
@@ -86,7 +82,8 @@ lb::Result<void> check_cores(const config::Model& m) {
 DataPlane::DataPlane(dataplane::Eal eal) : eal_(std::move(eal)), next_hops_(Compiler::kMaxNextHops) {}
 
 lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
-  if (auto ok = check_cores(m); !ok) return std::unexpected(ok.error());
+  const std::vector<unsigned> cores = allowed_cores();  // before EAL sets this thread's own
+  if (auto ok = check_cores(m, cores); !ok) return std::unexpected(ok.error());
   const auto size = table_size(m);
   auto eal = dataplane::Eal::start(
       {.huge_pages = to_dataplane(m.memory.huge_pages),
@@ -97,14 +94,16 @@ lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
   if (!eal) return std::unexpected(eal.error());
 
   std::unique_ptr<DataPlane> d(new DataPlane(std::move(*eal)));
-  auto pool = dataplane::create_mempool(m.memory.mbufs, m.memory.mbuf_bytes, SOCKET_ID_ANY);
+  const Placement placement = place(m, cores);
+  for (const std::string& warning : placement.warnings) spdlog::warn("{}", warning);
+  auto pool = dataplane::create_mempool(m.memory.mbufs, m.memory.mbuf_bytes, placement.socket);
   if (!pool) return std::unexpected(pool.error());
   d->pool_ = std::move(*pool);
   if (auto done = d->open_ports(m); !done) return std::unexpected(done.error());
-  auto tables = dataplane::RteTables::create(size, SOCKET_ID_ANY);
+  auto tables = dataplane::RteTables::create(size, placement.socket);
   if (!tables) return std::unexpected(tables.error());
   d->tables_ = std::make_unique<dataplane::RteTables>(std::move(*tables));
-  if (auto done = d->make_workers(m); !done) return std::unexpected(done.error());
+  if (auto done = d->make_workers(m, placement); !done) return std::unexpected(done.error());
   return d;
 }
 
@@ -136,7 +135,7 @@ lb::Result<void> DataPlane::open_ports(const config::Model& m) {
   return {};
 }
 
-lb::Result<void> DataPlane::make_workers(const config::Model& m) {
+lb::Result<void> DataPlane::make_workers(const config::Model& m, const Placement& placement) {
   rcu_ = std::make_unique<dataplane::Rcu>(m.workers);
   auto rings = dataplane::WorkerRings::create(m.workers);
   if (!rings) return std::unexpected(rings.error());
@@ -147,7 +146,7 @@ lb::Result<void> DataPlane::make_workers(const config::Model& m) {
   for (std::uint32_t w = 0; w < m.workers; ++w) {
     dataplane::Worker::Options options{
         .index = w,
-        .core = pick_core(m, w),
+        .core = placement.cores[w],
         .sleeps_when_idle = std::ranges::all_of(ports_, &dataplane::Port::is_software),
         .flows = {m.conntrack.capacity / m.workers, m.conntrack.wide_capacity / m.workers}};
     if (auto done = give_queues(options, plan); !done) return done;

@@ -21,6 +21,8 @@
 
 namespace weir::control {
 
+struct Placement;  // control/numa.h
+
 class DataPlane {
  public:
   /// Opens the devices and builds tables and workers; no packet moves yet. Errors are the environment's (exit code 4).
@@ -59,7 +61,7 @@ class DataPlane {
  private:
   explicit DataPlane(dataplane::Eal eal);
   [[nodiscard]] lb::Result<void> open_ports(const config::Model& model);
-  [[nodiscard]] lb::Result<void> make_workers(const config::Model& model);
+  [[nodiscard]] lb::Result<void> make_workers(const config::Model& model, const Placement& placement);
   [[nodiscard]] lb::Result<void> give_queues(dataplane::Worker::Options& options, const dataplane::QueuePlan& plan);
 
   // In the order of their making; destruction runs from the end.

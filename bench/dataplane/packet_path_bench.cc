@@ -18,6 +18,7 @@
 #include <memory>
 #include <numeric>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "bench/dataplane/bench_eal.h"
@@ -25,6 +26,7 @@
 #include "dataplane/mbuf_io.h"
 #include "dataplane/packet_path.h"
 #include "dataplane/rte_tables.h"
+#include "dataplane/worker_rings.h"
 
 namespace weir::dataplane {
 namespace {
@@ -69,8 +71,16 @@ class BenchIo {
   }
   void drop(Frame, lb::PortIndex, lb::DropReason) noexcept { ++dropped; }
   void refused(std::span<const std::uint8_t>, lb::PortIndex, lb::DropReason) noexcept {}
-  void hand_over(Frame, lb::PortIndex, lb::WorkerIndex) noexcept {}
-  [[nodiscard]] static lb::PortIndex port(Frame) noexcept { return {}; }
+  void hand_over(Frame f, lb::PortIndex port, lb::WorkerIndex) noexcept {
+    f->port = static_cast<std::uint16_t>(index(port));
+    over_[over_count_++] = f;
+  }
+  /// As MbufIo at a loop's end: into the ring to the other worker.
+  void flush(rte_ring* ring) noexcept {
+    if (over_count_ > 0) rte_ring_sp_enqueue_burst(ring, reinterpret_cast<void**>(over_.data()), over_count_, nullptr);
+    over_count_ = 0;
+  }
+  [[nodiscard]] static lb::PortIndex port(Frame f) noexcept { return lb::PortIndex{f->port}; }
   [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame) noexcept { return {}; }
 
   std::uint64_t dropped = 0;
@@ -82,6 +92,8 @@ class BenchIo {
   };
   WorkerCounters& counters_;
   std::array<Port, 2> ports_;
+  unsigned over_count_ = 0;
+  std::array<Frame, 32> over_{};
 };
 
 struct Client {
@@ -125,7 +137,7 @@ config::Model make_model() {
 /// A worker with its tables, a burst's worth of machinery, and `flows` confirmed flows of one family.
 class World {
  public:
-  World(rte_mempool* pool, bool v6, std::uint32_t flows)
+  World(rte_mempool* pool, bool v6, std::uint32_t flows, unsigned workers = 1)
       : v6_(v6),
         next_hops_(4096),
         counters_(must(WorkerCounters::create())),
@@ -134,8 +146,11 @@ class World {
         tables_(
             must(RteTables::create({.vips = 64, .endpoints = 1024, .addresses = 64, .routes = 1024}, SOCKET_ID_ANY))),
         compiled_(must(control::Compiler({kUplinkMac, kServersMac}).compile(make_model(), 1))),
+        owners_(workers, lb::HashKey{random_(), random_()}),
+        steering_(owners_, 0, {false, false}),
+        rings_(must(WorkerRings::create(workers))),
         io_(counters_),
-        path_(tables_, io_, table_, counters_, next_hops_) {
+        path_(tables_, io_, table_, counters_, next_hops_, {}, workers > 1 ? &steering_ : nullptr) {
     if (auto added = tables_.add(compiled_.changes); !added) die(added.error().message);
     for (const auto& [id, word] : compiled_.next_hops) next_hops_.set(id, word);
     mbufs_.resize(kMbufs);
@@ -168,7 +183,7 @@ class World {
       const std::span<rte_mbuf* const> frames(&mbufs_[burst * 32], 32);
       for (rte_mbuf* m : frames) receive(m);
       const std::uint64_t begin = rte_rdtsc_precise();
-      path_.process(frames, port, *compiled_.snapshot, {now_ns_});
+      pass(frames, port);
       ticks_[burst] = rte_rdtsc_precise() - begin;
     }
     std::ranges::sort(ticks_);
@@ -214,19 +229,29 @@ class World {
     return c;
   }
 
+  // A burst, and what of it is the other worker's: that comes back out of the ring and is carried in its place.
+  void pass(std::span<rte_mbuf* const> frames, lb::PortIndex port) noexcept {
+    path_.process(frames, port, *compiled_.snapshot, {now_ns_});
+    if (rings_->workers() == 1) return;
+    rte_ring* ring = rings_->to_process(0, 1);
+    io_.flush(ring);
+    std::array<rte_mbuf*, 32> over;
+    const unsigned n = rte_ring_sc_dequeue_burst(ring, reinterpret_cast<void**>(over.data()), 32, nullptr);
+    if (n > 0) path_.process({over.data(), n}, path_.kHandedOver, *compiled_.snapshot, {now_ns_});
+  }
+
   // Each flow: SYN, SYN-ACK, ACK; checked by the counters, and its backend read off the SYN as it leaves.
   void establish() {
     for (std::size_t at = 0; at < clients_.size(); at += 32) {
       const std::size_t n = std::min<std::size_t>(32, clients_.size() - at);
-      const auto pass = [&](lb::Direction d, std::uint8_t flags) {
+      const auto leg = [&](lb::Direction d, std::uint8_t flags) {
         for (std::size_t i = 0; i < n; ++i) write(mbufs_[i], clients_[at + i], d, flags, Protocol::kTcp);
-        path_.process({mbufs_.data(), n}, lb::PortIndex{static_cast<std::uint16_t>(d == lb::Direction::kReply)},
-                      *compiled_.snapshot, {now_ns_});
+        pass({mbufs_.data(), n}, lb::PortIndex{static_cast<std::uint16_t>(d == lb::Direction::kReply)});
       };
-      pass(lb::Direction::kForward, lb::kTcpSyn);
+      leg(lb::Direction::kForward, lb::kTcpSyn);
       for (std::size_t i = 0; i < n; ++i) clients_[at + i].backend = BenchIo::data(mbufs_[i])[5];
-      pass(lb::Direction::kReply, lb::kTcpSyn | lb::kTcpAck);
-      pass(lb::Direction::kForward, lb::kTcpAck);
+      leg(lb::Direction::kReply, lb::kTcpSyn | lb::kTcpAck);
+      leg(lb::Direction::kForward, lb::kTcpAck);
     }
     if (counters_.counted(lb::Event::kFlowConfirmed) != clients_.size() || io_.dropped != 0)
       die("not all flows were confirmed");
@@ -359,6 +384,9 @@ class World {
   FlowTable table_;
   RteTables tables_;
   control::Compiled compiled_;
+  lb::Owners owners_;
+  Steering steering_;
+  std::unique_ptr<WorkerRings> rings_;
   BenchIo io_;
   PacketPath<RteTables, BenchIo> path_;
   std::vector<rte_mbuf*> mbufs_;
@@ -373,12 +401,12 @@ class World {
 rte_mempool* g_pool = nullptr;   // made by main after EAL
 std::unique_ptr<World> g_world;  // kept between the repetitions of one benchmark: a million flows take a while
 
-World& world(bool v6, std::uint32_t flows) {
-  static std::pair<bool, std::uint32_t> what;
-  if (g_world == nullptr || what != std::pair(v6, flows)) {
+World& world(bool v6, std::uint32_t flows, unsigned workers) {
+  static std::tuple<bool, std::uint32_t, unsigned> what;
+  if (g_world == nullptr || what != std::tuple(v6, flows, workers)) {
     g_world.reset();
-    g_world = std::make_unique<World>(g_pool, v6, flows);
-    what = {v6, flows};
+    g_world = std::make_unique<World>(g_pool, v6, flows, workers);
+    what = {v6, flows, workers};
   }
   return *g_world;
 }
@@ -393,8 +421,10 @@ void report(benchmark::State& state, double total) {
   state.counters["ns_packet"] = total * 1e9 / static_cast<double>(state.iterations());
 }
 
-void BM_Steady(benchmark::State& state, bool v6, lb::Direction d) {
-  World& w = world(v6, static_cast<std::uint32_t>(state.range(0)));
+// With two workers every second packet is handed over: its owner is computed, it goes through a ring, and the walk
+// begins again in a burst of half the size. All on one core, so without what caches cost each other between two.
+void BM_Steady(benchmark::State& state, bool v6, lb::Direction d, unsigned workers = 1) {
+  World& w = world(v6, static_cast<std::uint32_t>(state.range(0)), workers);
   for (std::size_t checked = 0; checked < w.flows(); checked += kMbufs) {
     w.prepare(d);
     static_cast<void>(w.process(d));
@@ -435,6 +465,7 @@ BENCHMARK_CAPTURE(BM_Steady, dnat4_forward, false, kForward) WEIR_FLOWS;
 BENCHMARK_CAPTURE(BM_Steady, dnat4_reply, false, kReply) WEIR_FLOWS;
 BENCHMARK_CAPTURE(BM_Steady, dnat6_forward, true, kForward) WEIR_FLOWS;
 BENCHMARK_CAPTURE(BM_Steady, dnat6_reply, true, kReply) WEIR_FLOWS;
+BENCHMARK_CAPTURE(BM_Steady, dnat4_forward_half_handed_over, false, kForward, 2) WEIR_FLOWS;
 BENCHMARK_CAPTURE(BM_NewFlow, udp4_first_packet, Protocol::kUdp, false)->UseManualTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(BM_NewFlow, tcp4_syn, Protocol::kTcp, false)->UseManualTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(BM_NewFlow, tcp4_syn_flood, Protocol::kTcp, true)->UseManualTime()->Unit(benchmark::kMicrosecond);
