@@ -77,6 +77,16 @@ lb::Result<void> check_cores(const config::Model& m, const std::vector<unsigned>
   return {};
 }
 
+std::vector<dataplane::Twin::Device> twins_of(const lb::Snapshot& snapshot) {
+  std::vector<dataplane::Twin::Device> all;
+  for (std::size_t i = 0; i < snapshot.interfaces.size(); ++i) {
+    const lb::InterfaceEntry& e = snapshot.interfaces[i];
+    if (!e.name.empty() && e.has_twin)
+      all.push_back({lb::InterfaceId(static_cast<std::uint16_t>(i)), e.name, e.mac, e.mtu});
+  }
+  return all;
+}
+
 }  // namespace
 
 DataPlane::DataPlane(dataplane::Eal eal) : eal_(std::move(eal)), next_hops_(Compiler::kMaxNextHops) {}
@@ -148,13 +158,33 @@ lb::Result<void> DataPlane::make_workers(const config::Model& m, const Placement
         .index = w,
         .core = placement.cores[w],
         .sleeps_when_idle = std::ranges::all_of(ports_, &dataplane::Port::is_software),
+        .pool = pool_.get(),
         .flows = {m.conntrack.capacity / m.workers, m.conntrack.wide_capacity / m.workers}};
     if (auto done = give_queues(options, plan); !done) return done;
     auto worker = dataplane::Worker::create(options, *tables_, next_hops_, *rcu_, *owners_, *rings_);
     if (!worker) return std::unexpected(worker.error());
     workers_.push_back(std::move(*worker));
   }
+  make_twin();
   return {};
+}
+
+void DataPlane::make_twin() {
+  std::vector<dataplane::SideRings*> rings;
+  std::vector<int> cores;
+  for (const auto& worker : workers_) {
+    rings.push_back(&worker->side_rings());
+    cores.push_back(worker->options().core);
+  }
+  twin_ = std::make_unique<dataplane::Twin>(std::move(rings), std::move(cores));
+}
+
+lb::Result<void> DataPlane::add_twins(const lb::Snapshot& snapshot) {
+  return twin_->add(twins_of(snapshot));
+}
+
+void DataPlane::keep_twins(const lb::Snapshot& snapshot) {
+  twin_->keep(twins_of(snapshot));
 }
 
 lb::Result<void> DataPlane::give_queues(dataplane::Worker::Options& options, const dataplane::QueuePlan& plan) {
@@ -192,11 +222,13 @@ lb::Result<void> DataPlane::start_ports() {
 
 void DataPlane::start_workers() {
   for (const auto& worker : workers_) worker->start();
+  twin_->start();
 }
 
 void DataPlane::stop() {
   for (const auto& worker : workers_) worker->ask_to_stop();
   for (const auto& worker : workers_) worker->join();
+  if (twin_) twin_->stop();
 }
 
 std::vector<lb::MacAddress> DataPlane::port_macs() const {

@@ -13,6 +13,7 @@
 #include "dataplane/queue_plan.h"
 #include "dataplane/rcu.h"
 #include "dataplane/rte_tables.h"
+#include "dataplane/twin.h"
 #include "dataplane/worker.h"
 #include "dataplane/worker_rings.h"
 #include "lb/next_hops.h"
@@ -44,6 +45,11 @@ class DataPlane {
   [[nodiscard]] std::vector<lb::MacAddress> port_macs() const;
   [[nodiscard]] bool uses_huge_pages() const noexcept { return eal_.uses_huge_pages(); }
 
+  /// Makes the twins that the snapshot has and that are not there yet; on error none of them. Before its publish.
+  [[nodiscard]] lb::Result<void> add_twins(const lb::Snapshot& snapshot);
+  /// Removes the twins that the snapshot does not have. After its grace period.
+  void keep_twins(const lb::Snapshot& snapshot);
+  [[nodiscard]] const dataplane::Twin& twin() const noexcept { return *twin_; }
   /// Hands each next hop that packets have asked for since the last call to `take(const dataplane::Wanted&)`, the same
   /// one perhaps several times. On the control thread, every few milliseconds while any interface has a twin.
   template <class Take>
@@ -62,6 +68,7 @@ class DataPlane {
   explicit DataPlane(dataplane::Eal eal);
   [[nodiscard]] lb::Result<void> open_ports(const config::Model& model);
   [[nodiscard]] lb::Result<void> make_workers(const config::Model& model, const Placement& placement);
+  void make_twin();
   [[nodiscard]] lb::Result<void> give_queues(dataplane::Worker::Options& options, const dataplane::QueuePlan& plan);
 
   // In the order of their making; destruction runs from the end.
@@ -74,6 +81,7 @@ class DataPlane {
   std::unique_ptr<lb::Owners> owners_;
   std::unique_ptr<dataplane::WorkerRings> rings_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
+  std::unique_ptr<dataplane::Twin> twin_;
 };
 
 }  // namespace weir::control

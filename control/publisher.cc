@@ -10,6 +10,7 @@ constexpr std::chrono::microseconds kPoll{200};  // a loop of a busy worker take
 }
 
 lb::Result<void> Publisher::publish_first(std::shared_ptr<const Compiled> first) {
+  if (auto added = data_plane_.add_twins(*first->snapshot); !added) return added;
   if (auto filled = fill_tables(*first); !filled) return filled;
   current_ = std::move(first);
   data_plane_.rcu().publish(current_->snapshot.get());
@@ -17,12 +18,17 @@ lb::Result<void> Publisher::publish_first(std::shared_ptr<const Compiled> first)
 }
 
 lb::Result<void> Publisher::publish(std::shared_ptr<const Compiled> next, Steps steps) {
-  if (auto filled = fill_tables(*next); !filled) return filled;
+  if (auto added = data_plane_.add_twins(*next->snapshot); !added) return added;
+  if (auto filled = fill_tables(*next); !filled) {
+    data_plane_.keep_twins(*current_->snapshot);
+    return filled;
+  }
   leaving_ = std::exchange(current_, std::move(next));
   data_plane_.rcu().publish(current_->snapshot.get());
   steps.on_published();
   after_grace_period([this, steps = std::move(steps)] {
     data_plane_.tables().remove(current_->changes);
+    data_plane_.keep_twins(*current_->snapshot);
     steps.on_workers();
     after_grace_period([this, on_idle = steps.on_idle] {
       data_plane_.tables().reclaim();

@@ -31,7 +31,8 @@ class Publisher {
     /// takes no time from anybody.
     std::function<void(std::shared_ptr<const Compiled>)> on_idle;
   };
-  /// Refuses at once, changing nothing and calling nothing, what does not fit the tables.
+  /// Refuses at once, changing nothing and calling nothing, what does not fit the tables, and a twin that cannot be
+  /// made.
   [[nodiscard]] lb::Result<void> publish(std::shared_ptr<const Compiled> next, Steps steps);
 
   /// What the workers have, or are getting.

@@ -75,11 +75,20 @@ class Story {
     answer_["reason"] = reason_;
     const auto& e = snapshot_.endpoints[lb::index(endpoint_id)];
     answer_["backend"] = {{"address", lb::to_string(e.address)}, {"port", port_of(endpoint_id)}};
-    answer_["next_hop"] = lb::to_string(hop.mac());
+    if (hop.is_resolved()) answer_["next_hop"] = lb::to_string(hop.mac());
     step("rewrite", d == Direction::kForward ? fmt::format("destination becomes {}, TTL 63", endpoint_text(endpoint_id))
                                              : fmt::format("source becomes {}, TTL 63", vip_text(vip_id)));
-    step("next hop", fmt::format("{} on interface {}", lb::to_string(hop.mac()),
-                                 snapshot_.interfaces[lb::index(hop.interface())].name));
+    const std::string& out = snapshot_.interfaces[lb::index(hop.interface())].name;
+    step("next hop",
+         hop.is_resolved()
+             ? fmt::format("{} on interface {}", lb::to_string(hop.mac()), out)
+             : fmt::format("on interface {}, not resolved: the packet is held while the kernel asks for it", out));
+  }
+  void punted(lb::PuntClass c) {
+    answer_["verdict"] = "punt";
+    answer_["reason"] = lb::name(c);
+    step("punt",
+         fmt::format("to the kernel, as {}: {}", lb::name(c), lb::kPuntClasses[static_cast<std::size_t>(c)].help));
   }
   void answered(lb::Event event) {
     answer_["verdict"] = "answer";
@@ -155,6 +164,7 @@ struct StoryTracer {
   void forwarded(Direction d, lb::VipId v, lb::EndpointId e, lb::NextHopWord w) const { story->forwarded(d, v, e, w); }
   void answered(lb::Event e) const { story->answered(e); }
   void refused(lb::DropReason r, lb::VipId v, lb::Event how) const { story->refused(r, v, how); }
+  void punted(lb::PuntClass c) const { story->punted(c); }
   void dropped(lb::DropReason r) const { story->dropped(r); }
 };
 

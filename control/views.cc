@@ -129,6 +129,23 @@ lb::Result<const config::Service*> service_filter(const Running& r, const Query&
   return lb::fail(fmt::format("there is no service \"{}\"; `weir show services` lists them", it->second));
 }
 
+// What passed between the port and the kernel, an object for each interface with a twin.
+json::array twins_of(const Running& r, const config::Port& port) {
+  json::array rows;
+  const auto& interfaces = r.compiled->snapshot->interfaces;
+  for (std::size_t i = 0; i < interfaces.size(); ++i) {
+    const auto& in_model = r.model().interfaces;
+    const auto it = std::ranges::find(in_model, interfaces[i].name, &config::Interface::name);
+    if (it == in_model.end() || it->port != port.name || !interfaces[i].has_twin) continue;
+    const auto counts = r.data_plane.twin().counts(lb::InterfaceId(static_cast<std::uint16_t>(i)));
+    rows.push_back(json::object{{"interface", interfaces[i].name},
+                                {"to_kernel", counts.to_kernel},
+                                {"from_kernel", counts.from_kernel},
+                                {"refused", counts.refused}});
+  }
+  return rows;
+}
+
 }  // namespace
 
 lb::Result<json::object> services_view(const Running& r, const Query& filters) {
@@ -193,6 +210,7 @@ json::object ports_view(const Running& r) {
                                 {"tx_packets", stats.opackets},
                                 {"rx_missed", stats.imissed + stats.rx_nombuf},
                                 {"tx_dropped", tx_dropped},
+                                {"twins", twins_of(r, r.model().ports[i])},
                                 {"steering", steering_of(r, lb::PortIndex(static_cast<std::uint16_t>(i)))}});
   }
   return list_of(r, "ports", std::move(rows));

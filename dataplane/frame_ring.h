@@ -37,6 +37,11 @@ class FrameRing {
   }
 
   // ---- the producer's side ----
+  /// Whether a push() of a frame of `length` bytes, or fewer, will find room.
+  [[nodiscard]] bool has_room_for(std::size_t length) noexcept {
+    // Twice: what is left at the end may have to be skipped, and then is shorter than the record.
+    return has_room(tail_.load(std::memory_order_relaxed), 2 * record_size(length));
+  }
   /// False, and nothing changes, when there is no room for it.
   bool push(const Meta& meta, std::span<const std::uint8_t> frame) noexcept {
     const std::uint64_t tail = tail_.load(std::memory_order_relaxed);

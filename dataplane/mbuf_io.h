@@ -6,6 +6,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_mempool.h>
 #include <rte_ring.h>
 
 #include <array>
@@ -16,6 +17,7 @@
 
 #include "dataplane/capture.h"
 #include "dataplane/counters.h"
+#include "dataplane/side_rings.h"
 #include "lb/ids.h"
 #include "lb/owner.h"
 
@@ -33,8 +35,10 @@ class MbufIo {
   using Frame = rte_mbuf*;
 
   /// `queues` by PortIndex; `owners` by worker: the rings for frames of their flows, null for this worker's own place.
-  MbufIo(std::vector<TxQueue> queues, WorkerCounters& counters, std::vector<rte_ring*> owners = {})
-      : counters_(counters), ports_(queues.size()), owners_(owners.size()) {
+  /// `beside` and `pool`, for what goes to the kernel and comes from there, may be null where nothing does.
+  MbufIo(std::vector<TxQueue> queues, WorkerCounters& counters, std::vector<rte_ring*> owners = {},
+         SideRings* beside = nullptr, rte_mempool* pool = nullptr)
+      : counters_(counters), ports_(queues.size()), owners_(owners.size()), beside_(beside), pool_(pool) {
     for (std::size_t i = 0; i < queues.size(); ++i) ports_[i].queue = queues[i];
     for (std::size_t i = 0; i < owners.size(); ++i) owners_[i].ring = owners[i];
   }
@@ -101,6 +105,24 @@ class MbufIo {
   [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame f) noexcept {
     if ((f->ol_flags & RTE_MBUF_F_RX_RSS_HASH) == 0) return std::nullopt;
     return f->hash.rss;
+  }
+
+  /// To the interface's twin, as a copy. False, and the frame stays: the ring is full.
+  [[nodiscard]] bool punt(lb::InterfaceId interface, Frame f) noexcept {
+    if (beside_ == nullptr || !beside_->to_twin->push({interface}, {data(f), length(f)})) return false;
+    rte_pktmbuf_free(f);
+    return true;
+  }
+  /// A frame of `length` bytes, not yet written; null: no mbuf is left, or none is that long.
+  [[nodiscard]] Frame make(std::size_t length) noexcept {
+    rte_mbuf* m = pool_ == nullptr ? nullptr : rte_pktmbuf_alloc(pool_);
+    if (m == nullptr || rte_pktmbuf_append(m, static_cast<std::uint16_t>(length)) != nullptr) return m;
+    rte_pktmbuf_free(m);
+    return nullptr;
+  }
+  /// Asks control for a neighbour. Lost where the ring is full: the next packet asks again.
+  void want(const Wanted& w) noexcept {
+    if (beside_ != nullptr) beside_->wanted->push(w, {});
   }
 
   /// Sends and hands over what waits. Call once a loop.
@@ -180,6 +202,8 @@ class MbufIo {
   CaptureTap tap_;
   std::vector<Port> ports_;    // by PortIndex
   std::vector<Owner> owners_;  // by worker; empty if there is one
+  SideRings* beside_;
+  rte_mempool* pool_;
 };
 
 }  // namespace weir::dataplane

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "dataplane/counters.h"
+#include "dataplane/side_rings.h"
 #include "lb/ids.h"
 #include "lb/owner.h"
 
@@ -46,7 +48,8 @@ class MemoryFrame {
   std::size_t length_;
 };
 
-/// PacketPath's Io over MemoryFrames. Keeps what was sent or handed over, in order; frames belong to the caller.
+/// PacketPath's Io over MemoryFrames. Keeps what was sent, handed over or punted, in order. Frames belong to the
+/// caller, who keeps alive what the path may hold; those that the path itself makes belong to this.
 class MemoryIo {
  public:
   using Frame = MemoryFrame*;
@@ -70,6 +73,16 @@ class MemoryIo {
     handed_over.push_back({to, f});
   }
   [[nodiscard]] static lb::PortIndex port(Frame f) noexcept { return f->port; }
+  bool punt(lb::InterfaceId interface, Frame f) noexcept {
+    if (punted.size() == most_punted) return false;
+    punted.push_back({interface, f});
+    return true;
+  }
+  [[nodiscard]] Frame make(std::size_t length) {
+    if (made_.size() == most_made) return nullptr;
+    return &made_.emplace_back(std::vector<std::uint8_t>(length));
+  }
+  void want(const Wanted& w) noexcept { wanted.push_back(w); }
   [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame f) noexcept { return f->rss_hash; }
 
   struct Sent {
@@ -82,9 +95,18 @@ class MemoryIo {
     Frame frame;
   };
   std::vector<HandedOver> handed_over;
+  struct Punted {
+    lb::InterfaceId interface;
+    Frame frame;
+  };
+  std::vector<Punted> punted;
+  std::size_t most_punted = SIZE_MAX;  // fewer: a twin that is behind
+  std::vector<Wanted> wanted;
+  std::size_t most_made = SIZE_MAX;  // fewer: a pool that runs dry
 
  private:
   WorkerCounters& counters_;
+  std::deque<MemoryFrame> made_;  // stay where they are
 };
 
 }  // namespace weir::dataplane

@@ -2,7 +2,7 @@
 //
 //   receive -> parse -> match VIP or endpoint -> steer -> find flow -> admit and next hop -> rewrite -> transmit
 //
-// with four side exits: answer (ARP, ND, echo), refuse (RST, ICMP unreachable), drop with a reason, and, later, punt.
+// with four side exits: answer (ARP, ND, echo), refuse (RST, ICMP unreachable), punt to the kernel, drop with a reason.
 // It takes a burst through one step at a time, so that each step can prefetch for the whole burst. The last steps run
 // packet by packet, side exits that send something included, so that frames leave in the order in which they came.
 //
@@ -16,12 +16,17 @@
 // comes in is transmitted or dropped with a reason; dataplane/counters.h says how they add up.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "dataplane/counters.h"
 #include "dataplane/flow_table.h"
+#include "dataplane/held.h"
+#include "dataplane/punt.h"
+#include "dataplane/side_rings.h"
 #include "dataplane/steering.h"
 #include "dataplane/step_clock.h"
 #include "lb/answer.h"
@@ -51,6 +56,7 @@ struct NoTracer {
   void forwarded(lb::Direction, lb::VipId, lb::EndpointId, lb::NextHopWord) const noexcept {}
   void answered(lb::Event) const noexcept {}
   void refused(lb::DropReason, lb::VipId, lb::Event) const noexcept {}
+  void punted(lb::PuntClass) const noexcept {}
   void dropped(lb::DropReason) const noexcept {}
 };
 
@@ -106,10 +112,43 @@ class PacketPath {
     return erased;
   }
 
+  // ---- frames that were not received ----
+
+  /// Sends one of the kernel's, from the twin of `interface`, on that interface's port.
+  void inject(lb::InterfaceId interface, std::span<const std::uint8_t> frame, const lb::Snapshot& snapshot) noexcept {
+    snapshot_ = &snapshot;
+    counters_.injected.add();
+    send_own(interface, frame);
+  }
+  /// Sends one that Weir has made beside the workers.
+  void emit(lb::InterfaceId interface, std::span<const std::uint8_t> frame, const lb::Snapshot& snapshot) noexcept {
+    snapshot_ = &snapshot;
+    counters_.generated.add();
+    send_own(interface, frame);
+  }
+  /// Sends what waited for a neighbour that is now known, and drops what has waited too long. Call once a loop.
+  void tend_held(const lb::Snapshot& snapshot, Now now) noexcept {
+    if (held_.is_empty() || now.ns - tended_ns_ < kTendPeriodNs) return;
+    snapshot_ = &snapshot;
+    now_ = now;
+    tended_ns_ = now.ns;
+    held_.keep_if([&](const Held& h) { return tend(h); });
+  }
+  /// Drops all that waits, at the worker's end.
+  void drop_held() noexcept {
+    held_.keep_if([&](const Held& h) {
+      counters_.held.subtract();
+      drop_held(h, lb::DropReason::kNeighUnresolved);
+      return false;
+    });
+  }
+
  private:
+  using Held = typename HeldFrames<Frame>::Entry;
+
   // Where a packet left the walk. What sends nothing is done at once (dropped, handed over to its owner); what may
   // answer is done in its turn, by leave().
-  enum class Exit : std::uint8_t { kNone, kGone, kArp, kIcmp, kNoMatch };
+  enum class Exit : std::uint8_t { kNone, kGone, kArp, kIcmp, kGroup, kUnbalanced, kUnknownType, kNoMatch };
 
   // One packet on its way. Set by the step named, used by later ones.
   struct Walk {
@@ -125,8 +164,10 @@ class PacketPath {
     lb::VipId vip_id = lb::VipId::kNone;                 // match_vip; for replies admit
     lb::EndpointId endpoint_id = lb::EndpointId::kNone;  // match_endpoint; for forward packets admit
     lb::Direction direction = lb::Direction::kForward;
-    lb::be16 vip_port;         // admit: what a reply's source port becomes
-    lb::NextHopWord next_hop;  // find_next_hop
+    lb::be16 vip_port;            // admit: what a reply's source port becomes
+    lb::NextHopId next_hop_id{};  // find_next_hop
+    lb::NextHopWord next_hop;
+    bool is_fragment = false;  // parse: the packet has no ports
   };
 
   // A list of places in walk_ without allocation.
@@ -154,6 +195,7 @@ class PacketPath {
     for (std::size_t i = 0; i < received_; ++i) {
       walk_[i].frame = frames[i];
       walk_[i].exit = Exit::kNone;
+      walk_[i].is_fragment = false;
       walk_[i].port = port == kHandedOver ? Io::port(frames[i]) : port;
       walk_[i].data = Io::data(frames[i]);
       __builtin_prefetch(walk_[i].data);
@@ -185,21 +227,26 @@ class PacketPath {
       return drop(w, lb::DropReason::kL2NotUs);
 
     if (w.link.type == lb::kEtherArp) return exit_by(w, Exit::kArp);
-    if (w.link.type != lb::kEtherIpv4 && w.link.type != lb::kEtherIpv6) return drop(w, lb::DropReason::kEthertype);
-    if (const auto refusal = lb::parse_ip(frame, w.link, w.packet)) return drop(w, *refusal);
+    if (w.link.type != lb::kEtherIpv4 && w.link.type != lb::kEtherIpv6)
+      return w.in->has_twin ? exit_by(w, Exit::kUnknownType) : drop(w, lb::DropReason::kEthertype);
+    if (const auto refusal = lb::parse_ip(frame, w.link, w.packet)) return exit_unbalanced(w, *refusal);
     tracer_.parsed(w.packet);
     w.vip_id = lb::VipId::kNone;
     w.endpoint_id = lb::EndpointId::kNone;
     if (w.packet.ttl == 0) return drop(w, lb::DropReason::kIpTtl);
     if (!w.packet.has_ports()) return exit_by(w, Exit::kIcmp);
-    if (is_group) return drop_group(w);
+    if (is_group) return exit_by(w, Exit::kGroup);
     w.key = {w.packet.destination, w.packet.protocol, w.packet.destination_port};
     return true;
   }
 
-  bool drop_group(Walk& w) noexcept {
-    const bool ip_too = lb::is_martian_destination(w.packet.destination);
-    return drop(w, ip_too ? lb::DropReason::kIpMartianDst : lb::DropReason::kL2NotUs);
+  // What parse refused a kernel may have use for: a fragment, a protocol that Weir does not balance. The rest is
+  // malformed, and nobody's.
+  bool exit_unbalanced(Walk& w, lb::DropReason refusal) noexcept {
+    const bool is_known = refusal == lb::DropReason::kIpFrag || refusal == lb::DropReason::kProto;
+    if (!is_known || !w.in->has_twin) return drop(w, refusal);
+    w.is_fragment = refusal == lb::DropReason::kIpFrag;
+    return exit_by(w, Exit::kUnbalanced);
   }
 
   // ---- match: VIP first (a backend may reach a VIP too), then endpoint ----
@@ -287,10 +334,10 @@ class PacketPath {
   // Neither to a VIP nor from an endpoint: for this box, for a VIP's closed port, or for nobody here.
   bool no_match(Walk& w) noexcept {
     if (lb::is_martian_destination(w.packet.destination)) return drop(w, lb::DropReason::kIpMartianDst);
+    if (is_for_box(w)) return punt_own(w);
     const lb::AddressEntry* entry = address(w.packet.destination);
-    if (entry == nullptr) return drop(w, lb::DropReason::kNoVip);
+    if (entry == nullptr) return leave_transit(w, lb::DropReason::kNoVip);
     if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
-    if (!entry->is_vip) return drop(w, lb::DropReason::kNoTwin);
     return refuse(w, lb::DropReason::kNoVip, entry->reject);
   }
 
@@ -449,7 +496,7 @@ class PacketPath {
   // endpoint serves one VIP only and that VIP's hash names it for this client, so that the answer cannot be another.
   bool adopt_reply(Walk& w) noexcept {
     const lb::Packet& p = w.packet;
-    if (address(p.destination) != nullptr) return no_match(w);  // not for a client at all, but for us
+    if (is_for_box(w) || address(p.destination) != nullptr) return no_match(w);  // not for a client, but for us
     if (lb::is_martian_destination(p.destination)) return drop(w, lb::DropReason::kIpMartianDst);
     const lb::EndpointEntry& e = *endpoint(w.endpoint_id);
     const lb::VipEntry* v = vip(e.sole_vip);
@@ -542,8 +589,10 @@ class PacketPath {
     const bool is_forward = w.direction == lb::Direction::kForward;
     const lb::NextHopId id = is_forward ? endpoint(w.endpoint_id)->next_hop : tables_.find_route(w.packet.destination);
     if (id == lb::NextHopId::kNone) return drop(w, lb::DropReason::kNoRoute);
+    w.next_hop_id = id;
     w.next_hop = next_hops_.get(id);
-    if (!w.next_hop.is_resolved() || !has_interface(w.next_hop)) return drop(w, lb::DropReason::kNeighUnresolved);
+    if (!has_interface(w.next_hop) || (!w.next_hop.is_resolved() && !can_hold(w)))
+      return drop(w, lb::DropReason::kNeighUnresolved);
     if (w.packet.ip_length() > out_interface(w).mtu) return drop(w, lb::DropReason::kMtu);
     return true;
   }
@@ -560,6 +609,7 @@ class PacketPath {
   }
 
   bool transmit(Walk& w) noexcept {
+    if (!w.next_hop.is_resolved()) return hold(w);
     const lb::InterfaceEntry& out = out_interface(w);
     tracer_.forwarded(w.direction, w.vip_id, w.endpoint_id, w.next_hop);
     const std::uint16_t ether_type = w.packet.is_v4 ? lb::kEtherIpv4 : lb::kEtherIpv6;
@@ -590,6 +640,9 @@ class PacketPath {
     switch (w.exit) {
       case Exit::kArp: answer_arp(w); break;
       case Exit::kIcmp: answer_icmp(w); break;
+      case Exit::kGroup: leave_group(w); break;
+      case Exit::kUnbalanced: leave_unbalanced(w); break;
+      case Exit::kUnknownType: punt(w, class_of_ethertype(w.link.type)); break;
       case Exit::kNoMatch: no_match(w); break;
       case Exit::kNone:
       case Exit::kGone: break;
@@ -607,12 +660,9 @@ class PacketPath {
 
   bool answer_arp(Walk& w) noexcept {
     lb::Address target;
-    switch (lb::read_arp({w.data + w.link.length, Io::length(w.frame) - w.link.length}, target)) {
-      case lb::ArpKind::kBad: return drop(w, lb::DropReason::kArpBad);
-      case lb::ArpKind::kOther: return drop(w, lb::DropReason::kArpIgnored);
-      case lb::ArpKind::kRequest: break;
-    }
-    if (!answers_for(target, w)) return drop(w, lb::DropReason::kArpIgnored);
+    const lb::ArpKind kind = lb::read_arp({w.data + w.link.length, Io::length(w.frame) - w.link.length}, target);
+    if (kind == lb::ArpKind::kBad) return drop(w, lb::DropReason::kArpBad);
+    if (kind != lb::ArpKind::kRequest || !answers_for(target, w)) return leave_arp(w, kind, target);
     if (!neighbor_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
     lb::write_arp_reply(w.data + w.link.length, w.in->mac);
     return answered(w, lb::Event::kAnsweredArp, w.link.source, lb::kEtherArp, w.link.length, sizeof(lb::ArpPacket));
@@ -622,11 +672,12 @@ class PacketPath {
     const lb::Packet& p = w.packet;
     const std::uint8_t type = w.data[p.l4_offset];
     if (!p.is_v4 && type == lb::kIcmp6NeighborSolicit) return answer_solicitation(w);
-    if (w.link.destination.is_group()) return drop_group(w);
+    if (w.link.destination.is_group()) return leave_group(w);
+    if (w.in->has_twin && is_for_box(w)) return punt_own(w);
     if (is_icmp_error(p.is_v4, type)) return drop(w, lb::DropReason::kIcmpError);
     if (lb::is_martian_destination(p.destination)) return drop(w, lb::DropReason::kIpMartianDst);
     const lb::AddressEntry* entry = address(p.destination);
-    if (entry == nullptr) return drop(w, lb::DropReason::kNoVip);
+    if (entry == nullptr) return leave_transit(w, lb::DropReason::kNoVip);
     if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
     if (entry->own_on.empty() && !snapshot_->owns(*entry)) return drop(w, lb::DropReason::kIcmpIgnored);
     const std::uint8_t request = p.is_v4 ? lb::kIcmpEchoRequest : lb::kIcmp6EchoRequest;
@@ -645,7 +696,7 @@ class PacketPath {
     const auto solicitation = lb::read_solicitation({w.data, Io::length(w.frame)}, w.packet);
     if (!solicitation) return drop(w, lb::DropReason::kIcmpBad);
     if (!solicitation->is_dad && has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
-    if (!answers_for(solicitation->target, w)) return drop(w, lb::DropReason::kIcmpIgnored);
+    if (!answers_for(solicitation->target, w)) return leave_solicitation(w, solicitation->target);
     if (!neighbor_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
     // Make room first: the advertisement carries an option that the solicitation may lack.
     const std::uint16_t ip_offset = w.packet.ip_offset;
@@ -656,10 +707,12 @@ class PacketPath {
                     ip_offset, lb::kAdvertisementLength);
   }
 
-  // ARP and ND: an interface's own address on that interface, VIPs where they are announced.
+  // ARP and ND: VIPs where they are announced, and an interface's own address on that interface, unless it has a twin
+  // and with it the kernel, which answers for its own.
   bool answers_for(const lb::Address& target, const Walk& w) const noexcept {
     const lb::AddressEntry* entry = address(target);
-    return entry != nullptr && (entry->is_own_on(w.in_id) || snapshot_->announces(*entry, w.in_id));
+    if (entry == nullptr) return false;
+    return snapshot_->announces(*entry, w.in_id) || (entry->is_own_on(w.in_id) && !w.in->has_twin);
   }
 
   // The request's own frame goes back: received and sent, nothing generated.
@@ -714,6 +767,176 @@ class PacketPath {
     io_.refused({w.data, length}, w.port, reason);
     counters_.count(how);
     counters_.generated.add();
+  }
+
+  // ---- punt: what is for this box itself goes to the kernel, where the interface has a twin ----
+
+  // A fragment, or a protocol that Weir does not balance, on an interface with a twin.
+  bool leave_unbalanced(Walk& w) noexcept {
+    const lb::DropReason refusal = w.is_fragment ? lb::DropReason::kIpFrag : lb::DropReason::kProto;
+    if (w.packet.ttl == 0) return drop(w, lb::DropReason::kIpTtl);
+    if (w.link.destination.is_group()) return leave_group(w, refusal);
+    if (is_for_box(w)) return punt_own(w);
+    // A fragment may be of a flow's packet, and nothing of a NAT service ever leaves untranslated.
+    if (w.is_fragment || address(w.packet.destination) != nullptr) return drop(w, refusal);
+    return leave_transit(w, refusal);
+  }
+
+  // An IP packet in a group frame: for the link's routers and hosts, or a broadcast of the interface's subnets.
+  bool leave_group(Walk& w) noexcept {
+    const bool ip_too = lb::is_martian_destination(w.packet.destination);
+    return leave_group(w, ip_too ? lb::DropReason::kIpMartianDst : lb::DropReason::kL2NotUs);
+  }
+  bool leave_group(Walk& w, lb::DropReason otherwise) noexcept {
+    if (!w.in->has_twin || !is_to_all_here(w)) return drop(w, otherwise);
+    if (!w.packet.source.is_unspecified() && has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
+    return punt(w, class_of_own(w.packet, headers_of(w), w.is_fragment));
+  }
+  bool is_to_all_here(const Walk& w) const noexcept {
+    const lb::Address& to = w.packet.destination;
+    return is_link_group(to) || is_broadcast(to, w.in->broadcasts);
+  }
+
+  // To an address of this box: of any interface, or a link-local one, which the kernel makes for itself.
+  bool is_for_box(const Walk& w) const noexcept {
+    const lb::Address& to = w.packet.destination;
+    if (w.in->has_twin && to.is_link_local_v6()) return true;
+    const lb::AddressEntry* entry = address(to);
+    return entry != nullptr && !entry->is_vip;
+  }
+  bool punt_own(Walk& w) noexcept {
+    if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
+    if (!w.in->has_twin) return drop(w, lb::DropReason::kNoTwin);
+    return punt(w, class_of_own(w.packet, headers_of(w), w.is_fragment));
+  }
+
+  // Unicast to nobody here. The kernel routes it, or not, as it is told to.
+  bool leave_transit(Walk& w, lb::DropReason otherwise) noexcept {
+    if (!w.in->has_twin || !snapshot_->transit_to_kernel) return drop(w, otherwise);
+    if (lb::is_martian_destination(w.packet.destination)) return drop(w, lb::DropReason::kIpMartianDst);
+    if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
+    return punt(w, lb::PuntClass::kTransit);
+  }
+
+  // Requests for its own addresses, the answers it asked for, and announcements by which it corrects what it knows.
+  bool leave_arp(Walk& w, lb::ArpKind kind, const lb::Address& target) noexcept {
+    if (!w.in->has_twin) return drop(w, lb::DropReason::kArpIgnored);
+    if (kind == lb::ArpKind::kRequest)
+      return is_own(target) ? punt(w, lb::PuntClass::kSolicit) : drop(w, lb::DropReason::kArpIgnored);
+    const auto& arp = *reinterpret_cast<const lb::ArpPacket*>(w.data + w.link.length);
+    const auto punt_class = class_of_arp(arp, !w.link.destination.is_group());
+    return punt_class ? punt(w, *punt_class) : drop(w, lb::DropReason::kArpIgnored);
+  }
+  bool leave_solicitation(Walk& w, const lb::Address& target) noexcept {
+    const bool is_kernels = w.in->has_twin && (target.is_link_local_v6() || is_own(target));
+    return is_kernels ? punt(w, lb::PuntClass::kSolicit) : drop(w, lb::DropReason::kIcmpIgnored);
+  }
+  bool is_own(const lb::Address& a) const noexcept {
+    const lb::AddressEntry* entry = address(a);
+    return entry != nullptr && !entry->own_on.empty();
+  }
+
+  // Without its VLAN tag: the twin stands behind the interface, not behind the port.
+  bool punt(Walk& w, lb::PuntClass punt_class) noexcept {
+    if (!punt_buckets_.take(punt_class, now_.ns)) return drop(w, over_limit(punt_class));
+    if (const int tag = w.link.length - static_cast<int>(sizeof(lb::EthernetHeader)); tag > 0) {
+      std::memmove(w.data + tag, w.data, kMacs);
+      w.data = Io::reshape(w.frame, tag, Io::length(w.frame) - static_cast<std::size_t>(tag));
+    }
+    if (!io_.punt(w.in_id, w.frame)) return drop(w, lb::DropReason::kTwinFull);
+    w.exit = Exit::kGone;
+    tracer_.punted(punt_class);
+    counters_.punted.add();
+    counters_.count(punted_event(punt_class));
+    return false;
+  }
+
+  static std::span<const std::uint8_t> headers_of(const Walk& w) noexcept { return {w.data, w.packet.frame_length}; }
+
+  // ---- held: what waits for a neighbour that the kernel is asked for ----
+
+  // Whether a packet to this next hop may wait. Asks for the next hop either way: who is not held will come again.
+  bool can_hold(const Walk& w) noexcept {
+    if (!out_interface(w).has_twin) return false;
+    const lb::Address& destination = destination_of(w);
+    if (wants_.take(now_.ns)) io_.want({w.next_hop_id, w.next_hop.interface(), destination});
+    return held_.has_room(w.next_hop_id, destination);
+  }
+  const lb::Address& destination_of(const Walk& w) const noexcept {
+    return w.direction == lb::Direction::kForward ? endpoint(w.endpoint_id)->address : w.packet.destination;
+  }
+
+  bool hold(Walk& w) noexcept {
+    const bool is_forward = w.direction == lb::Direction::kForward;
+    held_.add({.frame = w.frame,
+               .next_hop = w.next_hop_id,
+               .endpoint = is_forward ? w.endpoint_id : lb::EndpointId::kNone,
+               .destination = destination_of(w),
+               .until_ns = now_.ns + HeldFrames<Frame>::kPatienceNs,
+               .port = w.port,
+               .ip_offset = w.packet.ip_offset,
+               .ip_length = w.packet.ip_length(),
+               .is_v4 = w.packet.is_v4});
+    counters_.held.add();
+    tracer_.forwarded(w.direction, w.vip_id, w.endpoint_id, w.next_hop);
+    w.exit = Exit::kGone;
+    return false;
+  }
+
+  // True: it waits on.
+  bool tend(const Held& h) noexcept {
+    const lb::NextHopWord hop = next_hops_.get(next_hop_of(h));
+    const bool can_go = hop.is_resolved() && has_interface(hop);
+    if (!can_go && now_.ns < h.until_ns) return true;
+    counters_.held.subtract();
+    if (can_go)
+      send_held(h, hop);
+    else
+      drop_held(h, lb::DropReason::kNeighUnresolved);
+    return false;
+  }
+
+  // As of now: the answer may be a route by another next hop than the one that the packet waited for.
+  lb::NextHopId next_hop_of(const Held& h) const noexcept {
+    const lb::EndpointEntry* to = endpoint(h.endpoint);
+    const lb::NextHopId now = to != nullptr ? to->next_hop : tables_.find_route(h.destination);
+    return now != lb::NextHopId::kNone ? now : h.next_hop;
+  }
+
+  void send_held(const Held& h, lb::NextHopWord hop) noexcept {
+    const lb::InterfaceEntry& out = snapshot_->interfaces[index(hop.interface())];
+    const std::uint16_t link = lb::link_length(out.vlan);
+    std::uint8_t* start = Io::reshape(h.frame, h.ip_offset - link, std::size_t{link} + h.ip_length);
+    if (start == nullptr) return drop_held(h, lb::DropReason::kMtu);  // as in send()
+    lb::write_link(start, hop.mac(), out.mac, out.vlan, h.is_v4 ? lb::kEtherIpv4 : lb::kEtherIpv6);
+    counters_.count(lb::Event::kHeldSent);
+    io_.transmit(out.port, h.frame);
+  }
+
+  void drop_held(const Held& h, lb::DropReason reason) noexcept {
+    counters_.drop(reason);
+    io_.drop(h.frame, h.port, reason);
+  }
+
+  // ---- frames that were not received: the kernel's, and those that control makes ----
+
+  // Sent as they are, but for the VLAN tag.
+  void send_own(lb::InterfaceId id, std::span<const std::uint8_t> bytes) noexcept {
+    const bool is_known = index(id) < snapshot_->interfaces.size() && !snapshot_->interfaces[index(id)].name.empty();
+    if (!is_known || bytes.size() < sizeof(lb::EthernetHeader)) return counters_.drop(lb::DropReason::kInjectBad);
+    const lb::InterfaceEntry& out = snapshot_->interfaces[index(id)];
+    if (bytes.size() > out.mtu + sizeof(lb::EthernetHeader)) return counters_.drop(lb::DropReason::kInjectBad);
+    const std::size_t tag = lb::link_length(out.vlan) - sizeof(lb::EthernetHeader);
+    Frame frame = io_.make(bytes.size() + tag);
+    if (frame == nullptr) return counters_.drop(lb::DropReason::kMbufAlloc);
+    std::uint8_t* to = Io::data(frame);
+    std::memcpy(to, bytes.data(), kMacs);
+    if (tag > 0) {
+      const lb::VlanTag between{lb::be16::from_host(lb::kEtherVlan), lb::be16::from_host(out.vlan)};
+      std::memcpy(to + kMacs, &between, sizeof between);  // in front of the type that the frame brings
+    }
+    std::memcpy(to + kMacs + tag, bytes.data() + kMacs, bytes.size() - kMacs);
+    io_.transmit(out.port, frame);
   }
 
   // ---- small questions ----
@@ -777,7 +1000,9 @@ class PacketPath {
   }
 
   static constexpr std::uint64_t kCrowdedMemoryNs = 60'000'000'000;  // as long as a SYN may wait for its answer
-  static constexpr std::uint64_t kAnswersPerSecond = 1000;           // and as many at once (design.md part 4)
+  static constexpr std::size_t kMacs = sizeof(lb::EthernetHeader) - sizeof(lb::be16);  // in front of the type
+  static constexpr std::uint64_t kTendPeriodNs = 100'000;   // a look at each held frame takes about 20 ns
+  static constexpr std::uint64_t kAnswersPerSecond = 1000;  // and as many at once (design.md part 4)
 
   const Tables& tables_;
   Io& io_;
@@ -792,6 +1017,10 @@ class PacketPath {
   lb::TokenBucket echo_answers_{kAnswersPerSecond, kAnswersPerSecond};
   lb::TokenBucket resets_{kAnswersPerSecond, kAnswersPerSecond};
   lb::TokenBucket unreachables_{kAnswersPerSecond, kAnswersPerSecond};
+  PuntBuckets punt_buckets_;
+  lb::TokenBucket wants_{kAnswersPerSecond, kAnswersPerSecond};
+  HeldFrames<Frame> held_;
+  std::uint64_t tended_ns_ = 0;
   std::uint64_t crowded_until_ns_ = 0;
 
   // This burst's.

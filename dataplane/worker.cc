@@ -77,7 +77,7 @@ Worker::Worker(const Options& options, const RteTables& tables, const lb::NextHo
       rings_(rings),
       beside_(std::move(beside)),
       steering_(owners, static_cast<lb::WorkerIndex>(options.index), options.hashes),
-      io_(options.tx, counters_, rings.out_of(static_cast<lb::WorkerIndex>(options.index))),
+      io_(options.tx, counters_, rings.out_of(static_cast<lb::WorkerIndex>(options.index)), &beside_, options.pool),
       path_(tables, io_, flows_, counters_, next_hops, {}, rings.workers() > 1 ? &steering_ : nullptr) {}
 
 Worker::~Worker() {
@@ -128,6 +128,7 @@ void Worker::run() noexcept {
 
     io_.begin_loop(now.ns);
     was_busy = poll_once(snapshot, now);
+    tend_held(snapshot, now);
     io_.flush();
     expire(snapshot, now);
     answer(snapshot, now);
@@ -154,7 +155,8 @@ bool Worker::advance_end(bool could_advance, bool was_busy) noexcept {
 bool Worker::poll_once(const lb::Snapshot& snapshot, Now now) noexcept {
   const bool has_received = stage_ == 0 && poll_queues(snapshot, now);
   const bool has_taken_over = rings_.workers() > 1 && poll_workers(snapshot, now);
-  return has_received || has_taken_over;
+  const bool has_own = stage_ == 0 && poll_beside(snapshot);
+  return has_received || has_taken_over || has_own;
 }
 
 // One burst from each of its queues.
@@ -204,6 +206,24 @@ bool Worker::poll_workers(const lb::Snapshot& snapshot, Now now) noexcept {
     for (rte_mbuf* frame : take(rings_.to_send(from, self))) io_.transmit(MbufIo::port(frame), frame);
   }
   return is_busy;
+}
+
+// Frames of the kernel's and of control's.
+bool Worker::poll_beside(const lb::Snapshot& snapshot) noexcept {
+  const std::size_t injected = beside_.from_twin->pop(
+      Path::kBurst,
+      [&](const FrameOf& of, std::span<const std::uint8_t> frame) { path_.inject(of.interface, frame, snapshot); });
+  const std::size_t emitted = beside_.from_control->pop(
+      Path::kBurst,
+      [&](const FrameOf& of, std::span<const std::uint8_t> frame) { path_.emit(of.interface, frame, snapshot); });
+  return injected + emitted > 0;
+}
+
+void Worker::tend_held(const lb::Snapshot& snapshot, Now now) noexcept {
+  if (stage_ == 0)
+    path_.tend_held(snapshot, now);
+  else
+    path_.drop_held();
 }
 
 void Worker::expire(const lb::Snapshot& snapshot, Now now) noexcept {

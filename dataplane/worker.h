@@ -85,6 +85,7 @@ class Worker {
     std::vector<TxQueue> tx;        // by PortIndex
     std::vector<bool> hashes;       // by PortIndex: the port claims to hash by the owners' key
     bool sleeps_when_idle = false;  // all its ports are software
+    rte_mempool* pool = nullptr;    // for frames that were not received
     FlowTable::Size flows;
   };
   /// What it shares outlives it. The first snapshot is published before start().
@@ -133,6 +134,8 @@ class Worker {
   bool poll_queues(const lb::Snapshot& snapshot, Now now) noexcept;
   bool poll_workers(const lb::Snapshot& snapshot, Now now) noexcept;
   void process(std::span<rte_mbuf* const> frames, lb::PortIndex port, const lb::Snapshot& snapshot, Now now) noexcept;
+  bool poll_beside(const lb::Snapshot& snapshot) noexcept;
+  void tend_held(const lb::Snapshot& snapshot, Now now) noexcept;
   bool advance_end(bool could_advance, bool was_busy) noexcept;
   void expire(const lb::Snapshot& snapshot, Now now) noexcept;
   void answer(const lb::Snapshot& snapshot, Now now) noexcept;

@@ -47,7 +47,17 @@ namespace weir::lb {
   X(kNeighUnresolved, "neigh_unresolved", "the next hop has no neighbour entry")                       \
   X(kMtu, "mtu", "larger than the MTU of the interface it leaves by")                                  \
   X(kTxFull, "tx_full", "the port took fewer packets than offered")                                    \
-  X(kHandoverFull, "handover_full", "the ring to the worker it was to be handed over to was full")
+  X(kHandoverFull, "handover_full", "the ring to the worker it was to be handed over to was full")     \
+  X(kPuntRouting, "punt_routing", "for the kernel as a routing protocol's, over that class's limit")   \
+  X(kPuntBgp, "punt_bgp", "for the kernel as a BGP session's, over that class's limit")                \
+  X(kPuntBgpNew, "punt_bgp_new", "for the kernel as a new BGP connection's, over that class's limit")  \
+  X(kPuntNeighbor, "punt_neighbor", "for the kernel as a neighbour's answer, over that class's limit") \
+  X(kPuntSolicit, "punt_solicit", "for the kernel as a question on the link, over that class's limit") \
+  X(kPuntOwn, "punt_own", "for the kernel as an own address's, over that class's limit")               \
+  X(kPuntTransit, "punt_transit", "for the kernel as transit, over that class's limit")                \
+  X(kTwinFull, "twin_full", "the ring to the kernel was full: its side is behind")                     \
+  X(kMbufAlloc, "mbuf_alloc", "no packet buffer left for a frame of the kernel's or of Weir's own")    \
+  X(kInjectBad, "inject_bad", "a frame of the kernel's that is too short, too long, or of no interface")
 
 // Not drops: what is worth counting besides.
 #define LB_EVENTS(X)                                                                                       \
@@ -66,7 +76,15 @@ namespace weir::lb {
   X(kHandedOver, "handed_over", "packets handed over to the worker that owns their flow")                  \
   X(kTakenOver, "taken_over", "packets that the worker took over from those that received them")           \
   X(kHandedToSend, "handed_to_send", "finished packets handed to a worker with a transmit queue")          \
-  X(kSteeringRefuted, "steering_refuted", "ports whose hardware hash a worker found wrong")
+  X(kSteeringRefuted, "steering_refuted", "ports whose hardware hash a worker found wrong")                \
+  X(kPuntedRouting, "punted_routing", "packets of routing protocols and BFD given to the kernel")          \
+  X(kPuntedBgp, "punted_bgp", "packets of BGP sessions given to the kernel")                               \
+  X(kPuntedBgpNew, "punted_bgp_new", "packets of new BGP connections given to the kernel")                 \
+  X(kPuntedNeighbor, "punted_neighbor", "ARP replies and neighbour advertisements given to the kernel")    \
+  X(kPuntedSolicit, "punted_solicit", "ARP requests, solicitations and the like given to the kernel")      \
+  X(kPuntedOwn, "punted_own", "other packets for own addresses given to the kernel")                       \
+  X(kPuntedTransit, "punted_transit", "packets for nobody here given to the kernel (`transit: kernel`)")   \
+  X(kHeldSent, "held_sent", "packets sent after they had waited for a neighbour")
 
 namespace detail {
 struct Named {

@@ -91,7 +91,6 @@ Refusal parse_ipv4(Bytes frame, Packet& p) noexcept {
     const auto options = frame.subspan(p.ip_offset + sizeof(Ipv4Header), header_length - sizeof(Ipv4Header));
     if (const Refusal refusal = check_ipv4_options(options)) return refusal;
   }
-  if ((ip->fragment.host() & (kIpv4MoreFragments | kIpv4OffsetMask)) != 0) return DropReason::kIpFrag;
 
   p.is_v4 = true;
   p.source = Address::v4(ip->source);
@@ -99,6 +98,8 @@ Refusal parse_ipv4(Bytes frame, Packet& p) noexcept {
   p.ttl = ip->ttl;
   p.l4_offset = static_cast<std::uint16_t>(p.ip_offset + header_length);
   p.frame_length = static_cast<std::uint16_t>(p.ip_offset + total_length);
+  p.protocol = static_cast<Protocol>(ip->protocol);
+  if ((ip->fragment.host() & (kIpv4MoreFragments | kIpv4OffsetMask)) != 0) return DropReason::kIpFrag;
   if (ip->protocol == static_cast<std::uint8_t>(Protocol::kIcmp6)) return DropReason::kProto;
   return parse_upper_layer(frame.first(p.frame_length), ip->protocol, p);
 }
@@ -160,13 +161,15 @@ Refusal skip_extension_headers(Bytes packet, std::uint8_t next_header, Packet& p
     if (next_header == kFragment) {
       length = 8;
       const bool is_atomic = header[2] == 0 && (header[3] & 0xf9) == 0;  // RFC 6946: offset 0, no more to come
+      p.protocol = static_cast<Protocol>(next_header);
       if (!is_atomic) return DropReason::kIpFrag;
     }
     if (packet.size() < p.l4_offset + length) return DropReason::kIp6Ext;
     next_header = header[0];
     p.l4_offset = static_cast<std::uint16_t>(p.l4_offset + length);
   }
-  if (next_header == static_cast<std::uint8_t>(Protocol::kIcmp)) return DropReason::kProto;
+  p.protocol = static_cast<Protocol>(next_header);
+  if (p.protocol == Protocol::kIcmp) return DropReason::kProto;
   return parse_upper_layer(packet, next_header, p);
 }
 

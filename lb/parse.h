@@ -53,7 +53,8 @@ struct Packet {
 /// nullopt: `link` is filled in. A service tag, or a second tag inside the first (QinQ), is vlan_unknown.
 [[nodiscard]] std::optional<DropReason> parse_link(std::span<const std::uint8_t> frame, Link& link) noexcept;
 
-/// nullopt: `packet` is filled in. `link.type` is kEtherIpv4 or kEtherIpv6; link.length <= frame.size().
+/// nullopt: `packet` is filled in; for kIpFrag and kProto its addresses, lengths, TTL and protocol are. `link.type` is
+/// kEtherIpv4 or kEtherIpv6; link.length <= frame.size().
 [[nodiscard]] std::optional<DropReason> parse_ip(std::span<const std::uint8_t> frame, const Link& link,
                                                  Packet& packet) noexcept;
 

@@ -81,6 +81,9 @@ class BenchIo {
     over_count_ = 0;
   }
   [[nodiscard]] static lb::PortIndex port(Frame f) noexcept { return lb::PortIndex{f->port}; }
+  [[nodiscard]] bool punt(lb::InterfaceId, Frame) noexcept { return false; }
+  [[nodiscard]] Frame make(std::size_t) noexcept { return nullptr; }
+  void want(const Wanted&) noexcept {}
   [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame) noexcept { return {}; }
 
   std::uint64_t dropped = 0;

@@ -22,6 +22,14 @@ Case& Case::out(Bytes bytes) {
   last(steps_).out.push_back(std::move(bytes));
   return *this;
 }
+Case& Case::punts(std::vector<lb::Event> events) {
+  last(steps_).punt = last(steps_).in;
+  return counts(std::move(events));
+}
+Case& Case::punts(const Packet& as, std::vector<lb::Event> events) {
+  last(steps_).punt = as.bytes();
+  return counts(std::move(events));
+}
 Case& Case::drops(lb::DropReason reason) {
   last(steps_).drop = reason;
   return *this;
@@ -53,6 +61,7 @@ Script mixed(const Group& group) {
       for (unsigned n = 0; n < s.times; ++n) {
         script.in.push_back(*s.in);
         script.out.insert(script.out.end(), s.out.begin(), s.out.end());
+        if (s.punt) script.punted.push_back(*s.punt);
         if (s.drop) ++script.drops[static_cast<std::size_t>(*s.drop)];
       }
     }

@@ -26,6 +26,7 @@ struct Step {
   std::chrono::seconds passes{};
   unsigned times = 1;  // that often in a row, with the same result each time
   std::vector<Bytes> out;
+  std::optional<Bytes> punt;  // what the twin is given
   std::optional<lb::DropReason> drop;
   std::optional<std::vector<lb::Event>> events;  // if given: exactly these, once each
 };
@@ -40,6 +41,9 @@ class Case {
   /// A frame leaves. Said twice: two leave.
   Case& out(const Packet& p) { return out(p.bytes()); }
   Case& out(Bytes bytes);
+  /// It goes to the kernel, as it came or as told, and this is how it is counted.
+  Case& punts(std::vector<lb::Event> events);
+  Case& punts(const Packet& as, std::vector<lb::Event> events);
   Case& drops(lb::DropReason reason);
   Case& counts(std::vector<lb::Event> events);
   Case& times(unsigned n);
@@ -64,6 +68,7 @@ struct Group {
   std::string name;
   std::string yaml;  // without ports, memory and control: see whole_yaml()
   Cases cases;
+  bool has_twins = false;  // the whole program would make kernel devices and meet what the kernel says of itself
 };
 
 /// All groups, made once.
@@ -71,7 +76,7 @@ struct Group {
 
 /// The group's cases that mix, as one stream: frames in, and what comes of them all.
 struct Script {
-  std::vector<Bytes> in, out;
+  std::vector<Bytes> in, out, punted;
   std::vector<std::uint64_t> drops;  // by DropReason
 };
 [[nodiscard]] Script mixed(const Group& group);

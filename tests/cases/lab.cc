@@ -220,7 +220,9 @@ const std::vector<Group>& groups() {
     for (Cases& cases : std::vector<Cases>{dnat_cases(), service_cases(), link_cases(), ipv4_cases(), ipv6_cases(),
                                            transport_cases(), flow_cases(), answer_cases(), refuse_cases()})
       for (Case& c : cases) lab.cases.push_back(std::move(c));
-    return std::vector<Group>{std::move(lab), {.name = "trunk", .yaml = trunk_yaml(), .cases = trunk_cases()}};
+    return std::vector<Group>{std::move(lab),
+                              {.name = "trunk", .yaml = trunk_yaml(), .cases = trunk_cases()},
+                              {.name = "twin", .yaml = twin_yaml(), .cases = twin_cases(), .has_twins = true}};
   }();
   return all;
 }

@@ -36,6 +36,7 @@ inline constexpr std::string_view kWeb6 = "2001:db8:100::10";  // tcp 80 -> [fd0
 /// The yaml of the lab, and of one where every frame is tagged and timers are short.
 [[nodiscard]] std::string lab_yaml();
 [[nodiscard]] std::string trunk_yaml();
+[[nodiscard]] std::string twin_yaml();  // where the kernel stands beside it
 
 [[nodiscard]] std::string server_mac(int server);  // 10.0.0.server and fd00::server
 
@@ -87,5 +88,6 @@ Case& open(Case& c, const Talk& t);
 [[nodiscard]] Cases answer_cases();
 [[nodiscard]] Cases refuse_cases();
 [[nodiscard]] Cases trunk_cases();
+[[nodiscard]] Cases twin_cases();
 
 }  // namespace weir::test

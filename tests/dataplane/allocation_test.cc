@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <deque>
 
 #include "tests/dataplane/rig.h"
 
@@ -77,6 +78,9 @@ TEST(Allocation, NeverHappensOnThePath) {
     const lb::PlainTables tables(c.contents());
     dataplane::MemoryIo io(state.counters);
     io.sent.reserve(64);
+    io.punted.reserve(64);
+    io.wanted.reserve(64);
+    std::deque<dataplane::MemoryFrame> held;  // may outlive their burst
     dataplane::PacketPath path(tables, io, state.flows, state.counters, c.next_hops());
 
     std::uint64_t now = 1'000'000 * kSecond;
@@ -86,14 +90,17 @@ TEST(Allocation, NeverHappensOnThePath) {
       for (const Step& s : one.steps()) {
         now += static_cast<std::uint64_t>(s.passes.count()) * kSecond;
         for (unsigned n = 0; s.in && n < s.times; ++n) {
-          dataplane::MemoryFrame frame(*s.in);
-          dataplane::MemoryFrame* burst[] = {&frame};
+          dataplane::MemoryFrame* burst[] = {&held.emplace_back(*s.in)};
           {
             Watch watch;
             path.process(burst, lb::PortIndex{}, c.snapshot(), {now});
+            path.tend_held(c.snapshot(), {now});
           }
           seen += allocations;
           io.sent.clear();
+          io.punted.clear();
+          io.wanted.clear();
+          if (state.counters.held.get() == 0) held.clear();
           ++frames;
         }
       }

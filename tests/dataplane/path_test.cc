@@ -48,12 +48,14 @@ TEST_P(AllCases, MixInBurstsOfAnySize) {
     SCOPED_TRACE(group.name);
     const Script script = mixed(group);
     PlainRig rig(compiled(group));
-    std::vector<Bytes> sent;
+    std::vector<Bytes> sent, punted;
     for (std::size_t i = 0; i < script.in.size(); i += GetParam()) {
       const auto burst = std::span(script.in).subspan(i, std::min(GetParam(), script.in.size() - i));
       for (Bytes& frame : rig.process(burst, 1'000'000 * kSecond)) sent.push_back(std::move(frame));
+      punted.insert(punted.end(), rig.punted().begin(), rig.punted().end());
     }
     expect_frames(script.out, sent);
+    expect_frames(script.punted, punted);
     EXPECT_EQ(
         risen(std::vector<std::uint64_t>(lb::kDropReasons.size()), Counts(rig.counters()).drops, lb::kDropReasons),
         risen(std::vector<std::uint64_t>(lb::kDropReasons.size()), script.drops, lb::kDropReasons));

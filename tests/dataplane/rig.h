@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <memory>
 #include <span>
 #include <utility>
@@ -84,23 +85,33 @@ class PlainRig {
         io_(state_.counters),
         path_(tables_, io_, state_.flows, state_.counters, c.next_hops()) {}
 
-  /// One burst through the path; what is sent, in order.
+  /// One burst through the path, as one loop of a worker; what is sent, in order.
   std::vector<Bytes> process(std::span<const Bytes> frames, std::uint64_t now_ns) {
-    std::vector<dataplane::MemoryFrame> memory(frames.begin(), frames.end());
     std::vector<dataplane::MemoryFrame*> burst;
-    for (auto& frame : memory) burst.push_back(&frame);
+    for (const Bytes& frame : frames) burst.push_back(&frames_.emplace_back(frame));
     path_.process(burst, lb::PortIndex{}, compiled_.snapshot(), {now_ns});
+    path_.tend_held(compiled_.snapshot(), {now_ns});
     std::vector<Bytes> sent;
-    for (const auto& s : io_.sent) sent.emplace_back(s.frame->bytes().begin(), s.frame->bytes().end());
+    for (const auto& s : io_.sent) sent.push_back(bytes_of(s.frame));
+    punted_.clear();
+    for (const auto& p : io_.punted) punted_.push_back(bytes_of(p.frame));
     io_.sent.clear();
+    io_.punted.clear();
+    if (counters().held.get() == 0) frames_.clear();
     return sent;
   }
+  /// What the last burst gave to the kernel.
+  [[nodiscard]] const std::vector<Bytes>& punted() const noexcept { return punted_; }
   [[nodiscard]] const dataplane::WorkerCounters& counters() const noexcept { return state_.counters; }
 
  private:
+  static Bytes bytes_of(const dataplane::MemoryFrame* f) { return {f->bytes().begin(), f->bytes().end()}; }
+
   const Compiled& compiled_;
   WorkerState state_;
   lb::PlainTables tables_;
+  std::deque<dataplane::MemoryFrame> frames_;  // of this burst, and those that the path holds
+  std::vector<Bytes> punted_;
   dataplane::MemoryIo io_;
   dataplane::PacketPath<lb::PlainTables, dataplane::MemoryIo> path_;
 };
@@ -123,14 +134,14 @@ struct Counts {
   }
 };
 
-/// received + generated = sent + dropped; nothing is injected, punted or held here.
+/// received + injected + generated = sent + dropped + punted + held.
 inline ::testing::AssertionResult conserves(const dataplane::WorkerCounters& counters) {
   const Counts c(counters);
-  if (counters.injected.get() + counters.punted.get() + counters.held.get() == 0 &&
-      c.received + c.generated == c.sent + c.dropped())
-    return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << fmt::format("{} received + {} generated, but {} sent + {} dropped",
-                                                      c.received, c.generated, c.sent, c.dropped());
+  const std::uint64_t injected = counters.injected.get(), punted = counters.punted.get(), held = counters.held.get();
+  if (c.received + injected + c.generated == c.sent + c.dropped() + punted + held) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << fmt::format(
+             "{} received + {} injected + {} generated, but {} sent + {} dropped + {} punted + {} held", c.received,
+             injected, c.generated, c.sent, c.dropped(), punted, held);
 }
 
 /// "ip_ttl 1, no_vip 2": what rose between two readings.
@@ -166,6 +177,7 @@ void run_case(const Case& c, Rig& rig, std::uint64_t& now_ns) {
       const std::vector<Bytes> sent = rig.process({&*s.in, 1}, now_ns);
       const Counts after(rig.counters());
       expect_frames(s.out, sent);
+      expect_frames(s.punt ? std::vector<Bytes>{*s.punt} : std::vector<Bytes>{}, rig.punted());
       EXPECT_EQ(risen(before.drops, after.drops, lb::kDropReasons), expected_drops(s)) << "drops";
       if (s.events) {
         EXPECT_EQ(risen(before.events, after.events, lb::kEvents), expected_events(s)) << "events";

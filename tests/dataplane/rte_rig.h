@@ -27,7 +27,7 @@ class EalEnvironment : public ::testing::Environment {
     const dataplane::RteTables::Size size;
     auto eal =
         dataplane::Eal::start({.huge_pages = dataplane::HugePages::kNever,
-                               .memory_bytes = 3 * dataplane::RteTables::memory(size) + (std::size_t{64} << 20)});
+                               .memory_bytes = 4 * dataplane::RteTables::memory(size) + (std::size_t{64} << 20)});
     ASSERT_TRUE(eal) << eal.error().message;
     eal_.emplace(std::move(*eal));
     auto made = dataplane::create_mempool(4096, 2304, SOCKET_ID_ANY);
@@ -121,7 +121,8 @@ class RteRig {
       : compiled_(c),
         port_(port),
         state_(c),
-        io_({port.queue()}, state_.counters),
+        beside_(WorkerState::value(dataplane::SideRings::create())),
+        io_({port.queue()}, state_.counters, {}, &beside_, EalEnvironment::pool()),
         path_(EalEnvironment::tables(c), io_, state_.flows, state_.counters, c.next_hops()) {}
 
   std::vector<Bytes> process(std::span<const Bytes> frames, std::uint64_t now_ns) {
@@ -130,9 +131,16 @@ class RteRig {
     io_.begin_loop(now_ns);
     io_.received(burst, lb::PortIndex{});
     path_.process(burst, lb::PortIndex{}, compiled_.snapshot(), {now_ns});
+    path_.tend_held(compiled_.snapshot(), {now_ns});
     io_.flush();
+    punted_.clear();
+    beside_.to_twin->pop(SIZE_MAX, [&](const dataplane::FrameOf&, std::span<const std::uint8_t> frame) {
+      punted_.emplace_back(frame.begin(), frame.end());
+    });
     return port_.take();
   }
+  [[nodiscard]] const std::vector<Bytes>& punted() const noexcept { return punted_; }
+  ~RteRig() { path_.drop_held(); }
   [[nodiscard]] const dataplane::WorkerCounters& counters() const noexcept { return state_.counters; }
   [[nodiscard]] dataplane::MbufIo& io() noexcept { return io_; }
 
@@ -140,6 +148,8 @@ class RteRig {
   const Compiled& compiled_;
   RingPort& port_;
   WorkerState state_;
+  dataplane::SideRings beside_;
+  std::vector<Bytes> punted_;
   dataplane::MbufIo io_;
   dataplane::PacketPath<dataplane::RteTables, dataplane::MbufIo> path_;
 };

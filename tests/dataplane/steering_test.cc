@@ -115,7 +115,7 @@ TEST_P(SeveralWorkers, DoTogetherWhatOneDoesAlone) {
     EXPECT_EQ(risen(std::vector<std::uint64_t>(lb::kDropReasons.size()), counts.drops, lb::kDropReasons),
               risen(std::vector<std::uint64_t>(lb::kDropReasons.size()), script.drops, lb::kDropReasons));
     EXPECT_EQ(counts.received, script.in.size());
-    EXPECT_EQ(counts.received + counts.generated, counts.sent + counts.dropped());
+    EXPECT_EQ(counts.received + counts.generated, counts.sent + counts.dropped() + script.punted.size());
     EXPECT_EQ(workers.counted(lb::Event::kHandedOver), workers.counted(lb::Event::kTakenOver));
     handed_over += workers.counted(lb::Event::kHandedOver);
   }

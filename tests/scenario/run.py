@@ -24,12 +24,13 @@ import show
 import start
 import trace
 import traffic
+import twin
 import workers
 from lab import net
 from scenario import Report, Skipped
 
 SCENARIOS = {f"{module.__name__}.{function.__name__}": function
-             for module in (announce, pair, start, trace, traffic, show, reload, life, privileges, bonding, workers)
+             for module in (announce, pair, start, trace, traffic, show, reload, life, privileges, bonding, workers, twin)
              for function in module.SCENARIOS}
 
 LIMIT_S = 300  # for one scenario; the slowest takes a tenth of it

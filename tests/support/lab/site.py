@@ -125,12 +125,19 @@ class Site(contextlib.ExitStack):
             return "".join(file.readlines()[-lines:])
         return ""
 
-    def config(self, services, driver=None, workers=1, queues=1, more=""):
-        """weir.yaml for this site. `services` is YAML text, the lines under `services:`; `more` further lines."""
+    def config(self, services, driver=None, workers=1, queues=1, twins=False, neighbors=True, more=""):
+        """weir.yaml for this site. `services` is YAML text, the lines under `services:`; `more` further lines. Without
+        `neighbors` in the file somebody else has to find them: the kernel behind `twins`.
+        """
         driver = driver or usual_driver()
         devices = [memif(self, index) if driver == "memif" else device(driver, index, queues) for index in (0, 1)]
         lines = "".join(f"  - {{address: {b.address4}, mac: \"{b.mac}\", interface: servers}}\n"
                         f"  - {{address: \"{b.address6}\", mac: \"{b.mac}\", interface: servers}}\n" for b in self.backends)
+        known = f"""\
+neighbors:
+  - {{address: 198.51.100.2, mac: "{CLIENT_MAC}", interface: uplink}}
+  - {{address: "2001:db8:1::2", mac: "{CLIENT_MAC}", interface: uplink}}
+{lines}""" if neighbors else ""
         return f"""\
 workers: {workers}
 memory: {{huge_pages: never, mbufs: 16384}}
@@ -145,14 +152,13 @@ interfaces:
     port: p0
     addresses: [198.51.100.1/24, "2001:db8:1::1/64"]
     mac: "{UPLINK_MAC}"
+    twin: {str(twins).lower()}
   - name: servers
     port: p1
     addresses: [10.0.0.1/24, "fd00::1/64"]
     mac: "{SERVERS_MAC}"
-neighbors:
-  - {{address: 198.51.100.2, mac: "{CLIENT_MAC}", interface: uplink}}
-  - {{address: "2001:db8:1::2", mac: "{CLIENT_MAC}", interface: uplink}}
-{lines}{more}services:
+    twin: {str(twins).lower()}
+{known}{more}services:
 {services}"""
 
     def _build(self):

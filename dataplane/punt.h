@@ -1,0 +1,112 @@
+// What goes to the kernel, and as what: the questions about a packet that is for this box itself. The packet path
+// (packet_path.h) knows that it is; which addresses are ours is the snapshot's business.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "lb/answer.h"
+#include "lb/drop_reason.h"
+#include "lb/headers.h"
+#include "lb/parse.h"
+#include "lb/punt_class.h"
+#include "lb/token_bucket.h"
+
+namespace weir::dataplane {
+
+/// A worker's token buckets, one a class.
+class PuntBuckets {
+ public:
+  [[nodiscard]] bool take(lb::PuntClass c, std::uint64_t now_ns) noexcept {
+    return buckets_[static_cast<std::size_t>(c)].take(now_ns);
+  }
+
+ private:
+  // A quarter of a second's at once: the ring to the twin holds all of them, if they are small.
+#define WEIR_BUCKET(symbol, name, rate, help) lb::TokenBucket(rate, (rate) / 4),
+  std::array<lb::TokenBucket, lb::kPuntClasses.size()> buckets_{LB_PUNT_CLASSES(WEIR_BUCKET)};
+#undef WEIR_BUCKET
+};
+
+/// How a packet of this class is counted: sent to the kernel, or over the bucket.
+[[nodiscard]] constexpr lb::Event punted_event(lb::PuntClass c) noexcept {
+  return static_cast<lb::Event>(static_cast<int>(lb::Event::kPuntedRouting) + static_cast<int>(c));
+}
+[[nodiscard]] constexpr lb::DropReason over_limit(lb::PuntClass c) noexcept {
+  return static_cast<lb::DropReason>(static_cast<int>(lb::DropReason::kPuntRouting) + static_cast<int>(c));
+}
+static_assert(punted_event(lb::PuntClass::kTransit) == lb::Event::kPuntedTransit);
+static_assert(over_limit(lb::PuntClass::kTransit) == lb::DropReason::kPuntTransit);
+
+// IP protocols and ports by which a kernel's routing daemons speak; https://www.iana.org/assignments/protocol-numbers.
+inline constexpr std::uint8_t kProtocolIgmp = 2;
+inline constexpr std::uint8_t kProtocolOspf = 89;
+inline constexpr std::uint8_t kProtocolPim = 103;
+inline constexpr std::uint8_t kProtocolVrrp = 112;
+inline constexpr std::uint16_t kPortBgp = 179;
+inline constexpr std::uint16_t kPortBfd = 3784;          // RFC 5881
+inline constexpr std::uint16_t kPortBfdMultihop = 4784;  // RFC 5883
+inline constexpr std::uint16_t kPortMdns = 5353;
+inline constexpr std::uint16_t kPortLlmnr = 5355;
+
+/// Groups that stay on the link, which a host may have joined without asking a router: 224.0.0.0/24 and ff02::/16.
+[[nodiscard]] inline bool is_link_group(const lb::Address& a) noexcept {
+  if (a.is_v4()) return (a.to_v4().host() & 0xffff'ff00u) == 0xe000'0000u;
+  return a.bytes[0] == 0xff && a.bytes[1] == 0x02;
+}
+
+/// The limited broadcast, or one of these.
+[[nodiscard]] inline bool is_broadcast(const lb::Address& a, std::span<const lb::be32> of_subnets) noexcept {
+  if (!a.is_v4()) return false;
+  return a.to_v4().host() == 0xffff'ffffu || std::ranges::find(of_subnets, a.to_v4()) != of_subnets.end();
+}
+
+/// Router and neighbour discovery, redirects (RFC 4861) and group membership (RFC 2710, RFC 3810).
+[[nodiscard]] constexpr bool is_link_message(std::uint8_t icmp6_type) noexcept {
+  return (icmp6_type >= 133 && icmp6_type <= 137) || (icmp6_type >= 130 && icmp6_type <= 132) || icmp6_type == 143;
+}
+
+/// The class of an IP packet that is for this box: to an own address, a broadcast or a link's group. `frame` holds
+/// the packet's headers. A fragment has no ports and says nothing of its protocol's header.
+[[nodiscard]] inline lb::PuntClass class_of_own(const lb::Packet& p, std::span<const std::uint8_t> frame,
+                                                bool is_fragment) noexcept {
+  using lb::PuntClass;
+  if (p.has_ports() && !is_fragment) {
+    const std::uint16_t from = p.source_port.host(), to = p.destination_port.host();
+    if (p.protocol == lb::Protocol::kTcp && (from == kPortBgp || to == kPortBgp))
+      return (p.tcp_flags & (lb::kTcpSyn | lb::kTcpAck)) == lb::kTcpSyn ? PuntClass::kBgpNew : PuntClass::kBgp;
+    if (p.protocol == lb::Protocol::kUdp && (to == kPortBfd || to == kPortBfdMultihop)) return PuntClass::kRouting;
+    if (to == kPortMdns || to == kPortLlmnr) return PuntClass::kOwn;  // chatter of hosts, though to a link's group
+    return is_link_group(p.destination) ? PuntClass::kRouting : PuntClass::kOwn;
+  }
+  switch (static_cast<std::uint8_t>(p.protocol)) {
+    case kProtocolIgmp: return PuntClass::kSolicit;
+    case kProtocolOspf:
+    case kProtocolPim:
+    case kProtocolVrrp: return PuntClass::kRouting;
+    case static_cast<std::uint8_t>(lb::Protocol::kIcmp6):
+      if (is_fragment || p.is_v4 || frame.size() <= p.l4_offset) return PuntClass::kOwn;
+      if (frame[p.l4_offset] == lb::kIcmp6NeighborAdvert) return PuntClass::kNeighbor;
+      return is_link_message(frame[p.l4_offset]) ? PuntClass::kSolicit : PuntClass::kOwn;
+    default: return PuntClass::kOwn;
+  }
+}
+
+/// ARP that a kernel behind this interface has use for, `arp` being well-formed: a reply to it, or an announcement by
+/// which it corrects what it knows. Requests are the packet path's business.
+[[nodiscard]] inline std::optional<lb::PuntClass> class_of_arp(const lb::ArpPacket& arp, bool is_unicast) noexcept {
+  if (arp.sender_address == arp.target_address) return lb::PuntClass::kSolicit;
+  if (arp.operation.host() == lb::kArpReply) return is_unicast ? lb::PuntClass::kNeighbor : lb::PuntClass::kSolicit;
+  return std::nullopt;
+}
+
+/// A frame that is neither ARP nor IP: LLDP, LACP and whatever else a daemon behind the twin may speak. Type field
+/// 1,500 and less is a length (IEEE 802.3): LLC, which carries IS-IS.
+[[nodiscard]] constexpr lb::PuntClass class_of_ethertype(std::uint16_t type) noexcept {
+  return type <= 1'500 ? lb::PuntClass::kRouting : lb::PuntClass::kOwn;
+}
+
+}  // namespace weir::dataplane
