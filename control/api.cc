@@ -103,6 +103,11 @@ void Api::handle(const Request& request, const Responder& respond) {
     return reload(respond);
   }
   if (request.path == "/v1/flows" && request.method == "DELETE") return flush_flows(request, respond);
+  if (request.path == "/v1/capture") {
+    if (request.method != "GET" && request.method != "POST")
+      return respond(refusal(405, "a capture is asked for by GET, or with a filter by POST"));
+    return capture(request, respond);
+  }
   if (request.method != "GET") return respond(refusal(405, fmt::format("{} is read by GET", request.path)));
   get(request, respond);
 }
@@ -214,6 +219,13 @@ void Api::trace(const Request& request, const Responder& respond) {
 }
 
 // ---- asking the workers: post to each, look again every millisecond, never wait ----
+
+void Api::capture(const Request& request, const Responder& respond) {
+  const config::Model& model = reloader_.running()->model;
+  auto plan = capture_plan(request.query, request.body, model);
+  if (!plan) return respond(refusal(400, plan.error().message));
+  captures_.start(std::move(*plan), model, respond);
+}
 
 void Api::ask_workers(const FlowQuestion& question, std::function<void(const std::shared_ptr<FlowRequests>&)> then) {
   auto requests = std::make_shared<FlowRequests>();

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/captures.h"
 #include "control/data_plane.h"
 #include "control/http_server.h"
 #include "control/publisher.h"
@@ -26,7 +27,7 @@ class Api {
  public:
   /// All of them outlive it.
   Api(boost::asio::io_context& io, DataPlane& data_plane, Publisher& publisher, Reloader& reloader)
-      : io_(io), data_plane_(data_plane), publisher_(publisher), reloader_(reloader) {}
+      : io_(io), data_plane_(data_plane), publisher_(publisher), reloader_(reloader), captures_(data_plane) {}
 
   ~Api() { view_thread_.join(); }
   Api(const Api&) = delete;
@@ -54,6 +55,7 @@ class Api {
   void list_flows(const Request& request, const Responder& respond);
   void trace(const Request& request, const Responder& respond);
   void flush_flows(const Request& request, const Responder& respond);
+  void capture(const Request& request, const Responder& respond);
   void ask_workers(const FlowQuestion& question, std::function<void(const std::shared_ptr<FlowRequests>&)> then);
   void poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_t posted,
                     const std::function<void(const std::shared_ptr<FlowRequests>&)>& then);
@@ -65,6 +67,7 @@ class Api {
   DataPlane& data_plane_;
   Publisher& publisher_;
   Reloader& reloader_;
+  Captures captures_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   boost::asio::thread_pool view_thread_{1};  // last: it ends first
 };

@@ -17,6 +17,7 @@
 #include "config/diff.h"
 #include "config/load.h"
 #include "config/schema.h"
+#include "control/capture_command.h"
 #include "control/check.h"
 #include "control/completion.h"
 #include "control/daemon.h"
@@ -41,7 +42,7 @@ namespace json = boost::json;
 constexpr auto kReplyTimeout = std::chrono::seconds(35);
 
 /// Commands that the design has and this version has not.
-constexpr std::array<std::string_view, 6> kLaterCommands{"drain", "enable", "top", "import", "capture", "ipvsadm"};
+constexpr std::array<std::string_view, 5> kLaterCommands{"drain", "enable", "top", "import", "ipvsadm"};
 
 /// How a filter's value is written, for its help.
 const char* type_of(std::string_view filter) {
@@ -68,6 +69,7 @@ class Program {
   void add_filters(CLI::App& command, std::span<const std::string_view> filters);
   void add_flush();
   void add_trace();
+  void add_capture();
   void add_keygen();
   void add_schema();
   void add_version();
@@ -109,6 +111,7 @@ class Program {
   bool exit_code_ = false;
   bool all_ = false;
   std::string protocol_, source_, destination_, interface_, shell_;
+  CaptureOptions capture_;
   bool mid_stream_ = false;
   bool host_ = false;
 };
@@ -127,6 +130,7 @@ int Program::main(int argc, const char* const* argv) {
   add_show();
   add_flush();
   add_trace();
+  add_capture();
   add_keygen();
   add_schema();
   add_version();
@@ -269,6 +273,32 @@ void Program::add_trace() {
       ->type_name("NAME");
   command->add_option("-c,--config", file_, "ask this file instead of the running daemon")->type_name("FILE");
   add_output(*command);
+  add_socket(*command);
+}
+
+void Program::add_capture() {
+  CLI::App* command = add("capture", "record what the workers receive, send and drop, and why, as pcapng",
+                          "weir capture tcp port 80 and host 192.0.2.7 -w web.pcapng", [this] {
+                            capture_.socket = socket_;
+                            return capture(capture_, out_, err_);
+                          });
+  command->add_option("FILTER", capture_.filter, "only frames that match, in tcpdump's syntax (pcap-filter(7))");
+  command->add_option("-w,--write", capture_.file, "write here; - is standard output")
+      ->type_name("FILE")
+      ->capture_default_str();
+  command->add_flag("--drops", capture_.drops, "only what is dropped; with --drops=REASON, for this reason only");
+  const auto option = [&](const std::string& key, const char* type, const char* help) {
+    command
+        ->add_option_function<std::string>(
+            "--" + key, [this, key](const std::string& value) { capture_.query[key] = value; }, help)
+        ->type_name(type);
+  };
+  option("points", "LIST", "where: rx, tx, drop, or some of them with commas (default: all)");
+  option("interface", "NAME", "only on this interface or port");
+  option("snaplen", "BYTES", "of each frame, no more than this (default: all)");
+  option("count", "N", "end after so many frames");
+  option("seconds", "N", "end after so long");
+  option("rate", "N", "at most so many frames a second from each worker (default: 200000)");
   add_socket(*command);
 }
 

@@ -27,7 +27,10 @@ std::optional<Keys> keys_of(std::string_view path, std::string_view method) {
   if (path == "/v1/flows" && method == "DELETE") return kFlush;
   static constexpr std::array<std::string_view, 5> kTrace{"protocol", "source", "destination", "mid_stream",
                                                           "interface"};
+  static constexpr std::array<std::string_view, 7> kCapture{"points", "reason", "interface", "snaplen",
+                                                            "rate",   "count",  "seconds"};
   if (path == "/v1/trace") return kTrace;
+  if (path == "/v1/capture") return kCapture;
   if (path == "/v1/status" || path == "/v1/reload") return Keys();
   if (!path.starts_with("/v1/")) return std::nullopt;
   const auto noun = std::ranges::find(nouns(), path.substr(4), &Noun::name);

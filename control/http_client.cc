@@ -4,6 +4,8 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #pragma GCC diagnostic push
@@ -11,6 +13,9 @@
 #include <boost/beast/http.hpp>
 #pragma GCC diagnostic pop
 #include <cerrno>
+#include <csignal>
+#include <optional>
+#include <vector>
 
 namespace weir::control {
 
@@ -40,7 +45,113 @@ ClientError broken(const std::string& path, const ErrorCode& ec) {
   return {ClientError::Cause::kBroken, fmt::format("weir at {} broke off: {}", path, ec.message())};
 }
 
+http::request<http::string_body> make_question(const std::string& method, const std::string& target, std::string body) {
+  http::request<http::string_body> question;
+  question.version(11);
+  question.method_string(method);
+  question.target(target);
+  question.set(http::field::host, "weir");
+  question.set(http::field::connection, "close");
+  question.body() = std::move(body);
+  question.prepare_payload();
+  return question;
+}
+
+/// After the first signal: for the daemon to send the rest.
+constexpr auto kFinish = std::chrono::seconds(10);
+
+/// A long answer, read piece by piece.
+class Stream {
+ public:
+  Stream(const std::string& socket_path, const std::function<bool(std::string_view)>& take)
+      : path_(socket_path), take_(take) {}
+
+  std::expected<HttpReply, ClientError> run(http::request<http::string_body> question,
+                                            std::chrono::milliseconds timeout) {
+    stream_.expires_after(timeout);
+    if (const ErrorCode ec = wait([&](auto done) { stream_.async_connect(Protocol::endpoint(path_), done); }))
+      return std::unexpected(ec == beast::error::timeout ? broken(path_, ec) : unreachable(path_, ec));
+    watch_signals();
+    const ErrorCode sent = wait([&](auto done) { http::async_write(stream_, question, done); });
+    if (sent == beast::error::timeout) return std::unexpected(broken(path_, sent));
+    http::response_parser<http::buffer_body> parser;
+    parser.body_limit(boost::none);
+    if (const ErrorCode ec = wait([&](auto done) { http::async_read_header(stream_, buffer_, parser, done); }))
+      return std::unexpected(broken(path_, sent ? sent : ec));
+    if (parser.get().result_int() / 100 != 2) return read_refusal(std::move(parser));
+    stream_.expires_never();
+    return read_body(parser);
+  }
+
+ private:
+  // The error of the operation that `start` begins.
+  template <class Start>
+  ErrorCode wait(Start&& start) {
+    std::optional<ErrorCode> result;
+    start([&result](const ErrorCode& ec, auto&&...) { result = ec; });
+    while (!result) io_.run_one();
+    return *result;
+  }
+
+  void watch_signals() {
+    signals_.async_wait([this](const ErrorCode& ec, int) {
+      if (ec) return;
+      if (signalled_++ > 0) return stream_.close();
+      ErrorCode ignored;
+      stream_.socket().shutdown(Protocol::socket::shutdown_send, ignored);
+      finish_.expires_after(kFinish);
+      finish_.async_wait([this](const ErrorCode& cancelled) {
+        if (!cancelled) stream_.close();
+      });
+      watch_signals();
+    });
+  }
+
+  std::expected<HttpReply, ClientError> read_refusal(http::response_parser<http::buffer_body>&& head) {
+    http::response_parser<http::string_body> parser(std::move(head));
+    if (const ErrorCode ec = wait([&](auto done) { http::async_read(stream_, buffer_, parser, done); }))
+      return std::unexpected(broken(path_, ec));
+    return HttpReply{parser.get().result_int(), std::string(parser.get()[http::field::content_type]),
+                     std::move(parser.get().body())};
+  }
+
+  std::expected<HttpReply, ClientError> read_body(http::response_parser<http::buffer_body>& parser) {
+    std::vector<char> piece(256 * 1024);
+    while (!parser.is_done()) {
+      parser.get().body() = {piece.data(), piece.size(), true};
+      const ErrorCode ec = wait([&](auto done) { http::async_read_some(stream_, buffer_, parser, done); });
+      const std::size_t n = piece.size() - parser.get().body().size;
+      if (n > 0 && !take_({piece.data(), n})) break;
+      if (ec && ec != http::error::need_buffer) {
+        if (signalled_ > 0) break;
+        return std::unexpected(broken(path_, ec));
+      }
+    }
+    return HttpReply{parser.get().result_int(), std::string(parser.get()[http::field::content_type]), ""};
+  }
+
+  const std::string& path_;
+  const std::function<bool(std::string_view)>& take_;
+  asio::io_context io_;
+  beast::basic_stream<Protocol> stream_{io_};
+  asio::signal_set signals_{io_, SIGINT, SIGTERM};
+  asio::steady_timer finish_{io_};
+  beast::flat_buffer buffer_;
+  int signalled_ = 0;
+};
+
 }  // namespace
+
+std::expected<HttpReply, ClientError> stream(const std::string& socket_path, const std::string& method,
+                                             const std::string& target, std::string body,
+                                             std::chrono::milliseconds timeout,
+                                             const std::function<bool(std::string_view)>& take) {
+  try {
+    return Stream(socket_path, take).run(make_question(method, target, std::move(body)), timeout);
+  } catch (const boost::system::system_error& e) {  // a path that no socket can have
+    return std::unexpected(unreachable(socket_path, e.code()));
+  }
+}
 
 std::expected<HttpReply, ClientError> request(const std::string& socket_path, const std::string& method,
                                               const std::string& target, std::string body,
@@ -63,14 +174,7 @@ std::expected<HttpReply, ClientError> request(const std::string& socket_path, co
       return std::unexpected(unreachable(socket_path, result));
     }
 
-    http::request<http::string_body> question;
-    question.version(11);
-    question.method_string(method);
-    question.target(target);
-    question.set(http::field::host, "weir");
-    question.set(http::field::connection, "close");
-    question.body() = std::move(body);
-    question.prepare_payload();
+    const auto question = make_question(method, target, std::move(body));
     // A server that refuses the request early answers and stops reading: its answer counts, not our broken pipe.
     const ErrorCode sent = wait([&](auto done) { http::async_write(stream, question, done); });
     if (sent == beast::error::timeout) return std::unexpected(broken(socket_path, sent));

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <string>
+#include <string_view>
 
 namespace weir::control {
 
@@ -29,5 +31,14 @@ struct ClientError {
 [[nodiscard]] std::expected<HttpReply, ClientError> request(const std::string& socket_path, const std::string& method,
                                                             const std::string& target, std::string body,
                                                             std::chrono::milliseconds timeout);
+
+/// As request(), for an answer that goes on until somebody ends it: what comes of a good one (2xx) is given to `take`,
+/// the reply has no body. `timeout` is for the answer to begin. It ends when the daemon ends it, when `take` returns
+/// false, and on SIGINT and SIGTERM: at the first the daemon is told (by the end of our sending) and may finish, at the
+/// second the connection is cut.
+[[nodiscard]] std::expected<HttpReply, ClientError> stream(const std::string& socket_path, const std::string& method,
+                                                           const std::string& target, std::string body,
+                                                           std::chrono::milliseconds timeout,
+                                                           const std::function<bool(std::string_view)>& take);
 
 }  // namespace weir::control

@@ -126,6 +126,7 @@ class HttpServer::Core::Session : public std::enable_shared_from_this<Session> {
   void on_read(const ErrorCode& ec);
   void hand_over(Request request);
   void answer(std::uint64_t serial, Response response);
+  void give_away(const std::function<void(FileDescriptor)>& taker);
   void refuse(Response response);
   void write(Response response);
   void on_write(const ErrorCode& ec);
@@ -267,7 +268,15 @@ void HttpServer::Core::Session::hand_over(Request request) {
 void HttpServer::Core::Session::answer(std::uint64_t serial, Response response) {
   if (state_ != State::kHandling || serial != serial_) return;
   deadline_.cancel();
+  if (response.take_over) return give_away(response.take_over);
   write(std::move(response));
+}
+
+void HttpServer::Core::Session::give_away(const std::function<void(FileDescriptor)>& taker) {
+  FileDescriptor connection(stream_.release_socket().release());
+  state_ = State::kClosed;
+  core_->sessions_.erase(shared_from_this());
+  taker(std::move(connection));
 }
 
 void HttpServer::Core::Session::refuse(Response response) {

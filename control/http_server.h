@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 
+#include "control/file_descriptor.h"
 #include "control/url.h"
 #include "lb/result.h"
 
@@ -35,6 +36,8 @@ struct Response {
   unsigned status = 200;
   std::string content_type = "application/json";
   std::string body;
+  /// Where set, the rest is nothing: the connection leaves the server and is this one's, which answers on it as HTTP.
+  std::function<void(FileDescriptor)> take_over;
 };
 
 /// Answers the request it came with; the first call counts, and none counts after the handler deadline, after the

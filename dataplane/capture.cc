@@ -19,6 +19,7 @@ void CaptureLane::see(const SeenFrame& frame, CapturePoint point, lb::DropReason
   if (!is_wanted(frame, point, reason)) return;
   Counts& counts = counts_[index(frame.port)];
   counts.seen.add();
+  if (!request_.filter.matches(frame.bytes, frame.length)) return;
   counts.matched.add();
   if (!rate_.take(now_ns)) return counts.over_rate.add();
   const CapturedFrame meta{.tsc = tsc,

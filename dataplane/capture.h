@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "dataplane/frame_ring.h"
+#include "lb/bpf.h"
 #include "lb/counter.h"
 #include "lb/drop_reason.h"
 #include "lb/ids.h"
@@ -38,6 +39,7 @@ inline constexpr std::size_t kCapturePoints = 3;
 
 /// What is wanted. Does not change while workers may see it.
 struct CaptureRequest {
+  lb::BpfProgram filter;
   std::uint32_t snap_length = 262'144;   // bytes of a frame that are kept
   unsigned points = 0b111;               // bit n: CapturePoint n
   std::optional<lb::DropReason> reason;  // drops of this reason only

@@ -106,6 +106,7 @@ class Worker {
   [[nodiscard]] const WorkerCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] const FlowTable& flows() const noexcept { return flows_; }
   [[nodiscard]] const MbufIo& io() const noexcept { return io_; }
+  [[nodiscard]] CaptureTap& tap() noexcept { return io_.tap(); }
   [[nodiscard]] const Steering& steering() const noexcept { return steering_; }
   /// To and from the threads beside it; each ring's other side belongs to one thread (side_rings.h).
   [[nodiscard]] SideRings& side_rings() noexcept { return beside_; }

@@ -94,7 +94,7 @@ TEST(Cli, UsageErrorsExitWith2) {
 }
 
 TEST(Cli, CommandsOfLaterVersionsSaySo) {
-  for (const char* name : {"drain", "enable", "top", "import", "capture", "ipvsadm"}) {
+  for (const char* name : {"drain", "enable", "top", "import", "ipvsadm"}) {
     const Outcome o = weir({name, "-c", "weir.yaml", "--help"});
     EXPECT_EQ(o.exit_code, kExitUsage) << name;
     EXPECT_EQ(o.err, std::string("weir ") + name + ": not in this version\n");

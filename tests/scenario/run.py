@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests/support"))
 
 import announce
 import bonding
+import capture
 import life
 import pair
 import privileges
@@ -30,7 +31,8 @@ from lab import net
 from scenario import Report, Skipped
 
 SCENARIOS = {f"{module.__name__}.{function.__name__}": function
-             for module in (announce, pair, start, trace, traffic, show, reload, life, privileges, bonding, workers, twin)
+             for module in (announce, pair, start, trace, traffic, show, reload, life, privileges, bonding, workers, twin,
+                            capture)
              for function in module.SCENARIOS}
 
 LIMIT_S = 300  # for one scenario; the slowest takes a tenth of it

@@ -23,7 +23,7 @@ class Weir:
     def __init__(self, site, binary, yaml, name="weir", environment=None, before=(), arguments=(), namespace="weir"):
         """`before` stands before the program (setpriv, taskset), `arguments` behind `weir run -c FILE`."""
         self._site = site
-        self._binary = binary
+        self._binary = self.binary = binary
         self._name = name
         self._namespace = namespace
         self._environment = {**os.environ, **(environment or {})}
