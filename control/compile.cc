@@ -356,12 +356,14 @@ lb::Result<void> Compiler::add_vip(Build& b, std::uint32_t position, const confi
   return {};
 }
 
-// VIPs that are ours only while a twin has them: which twins have which.
+// VIPs that stand on twins: for those that are ours only so, which twins have which.
 void Compiler::find_on_twins(Build& b) {
   if (b.overlay.kernel == nullptr) return;
   for (const KernelAddress& k : b.overlay.kernel->addresses) {
     const auto entry = b.address_entries.find(k.prefix.address);
-    if (entry == b.address_entries.end() || !entry->second.is_kept_on_twins) continue;
+    if (entry == b.address_entries.end() || !entry->second.is_vip) continue;
+    entry->second.own_on.clear();  // a VIP is answered for as one, not as an address of the box
+    if (!entry->second.is_kept_on_twins) continue;
     const KernelLink* link = b.overlay.kernel->link(k.link);
     const std::uint32_t id = link == nullptr ? 0 : interfaces_.find(link->interface);
     if (id != 0) entry->second.on_twin_of.push_back(InterfaceId(id));

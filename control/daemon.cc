@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "config/load.h"
+#include "control/announcer.h"
 #include "control/api.h"
 #include "control/compile.h"
 #include "control/data_plane.h"
@@ -160,6 +161,7 @@ int run_daemon(const RunOptions& options) {
   auto server = HttpServer::listen(
       io, socket, [&](const Request& request, const Responder& respond) { api.handle(request, respond); });
   if (!server) return stop_with(kExitEnvironment, server.error().message);
+  const Announcer announcer(io, **data_plane, publisher, reloader);
   Stopping stopping(io, reloader);
   watch_signals(signals, reloader, stopping);
   spdlog::info("weir {} forwards: {}, {}, {}, {}; control socket {}", version(), services,

@@ -125,6 +125,11 @@ class MbufIo {
     if (beside_ != nullptr) beside_->wanted->push(w, {});
   }
 
+  /// Tells control. Lost where the ring is full: the event is counted, and one of many is enough for a log.
+  void claimed(const VipClaim& c) noexcept {
+    if (beside_ != nullptr) beside_->claims->push(c, {});
+  }
+
   /// Sends and hands over what waits. Call once a loop.
   void flush() noexcept {
     for (std::size_t i = 0; i < ports_.size(); ++i)

@@ -83,6 +83,7 @@ class MemoryIo {
     return &made_.emplace_back(std::vector<std::uint8_t>(length));
   }
   void want(const Wanted& w) noexcept { wanted.push_back(w); }
+  void claimed(const VipClaim& c) noexcept { claims.push_back(c); }
   [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame f) noexcept { return f->rss_hash; }
 
   struct Sent {
@@ -102,6 +103,7 @@ class MemoryIo {
   std::vector<Punted> punted;
   std::size_t most_punted = SIZE_MAX;  // fewer: a twin that is behind
   std::vector<Wanted> wanted;
+  std::vector<VipClaim> claims;
   std::size_t most_made = SIZE_MAX;  // fewer: a pool that runs dry
 
  private:

@@ -662,6 +662,7 @@ class PacketPath {
     lb::Address target;
     const lb::ArpKind kind = lb::read_arp({w.data + w.link.length, Io::length(w.frame) - w.link.length}, target);
     if (kind == lb::ArpKind::kBad) return drop(w, lb::DropReason::kArpBad);
+    heed(w, lb::read_arp_claim({w.data + w.link.length, Io::length(w.frame) - w.link.length}));
     if (kind != lb::ArpKind::kRequest || !answers_for(target, w)) return leave_arp(w, kind, target);
     if (!neighbor_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
     lb::write_arp_reply(w.data + w.link.length, w.in->mac);
@@ -672,6 +673,8 @@ class PacketPath {
     const lb::Packet& p = w.packet;
     const std::uint8_t type = w.data[p.l4_offset];
     if (!p.is_v4 && type == lb::kIcmp6NeighborSolicit) return answer_solicitation(w);
+    if (!p.is_v4 && type == lb::kIcmp6NeighborAdvert)
+      heed(w, lb::read_advertisement({w.data, Io::length(w.frame)}, p, w.link.source));
     if (w.link.destination.is_group()) return leave_group(w);
     if (w.in->has_twin && is_for_box(w)) return punt_own(w);
     if (is_icmp_error(p.is_v4, type)) return drop(w, lb::DropReason::kIcmpError);
@@ -713,6 +716,18 @@ class PacketPath {
     const lb::AddressEntry* entry = address(target);
     if (entry == nullptr) return false;
     return snapshot_->announces(*entry, w.in_id) || (entry->is_own_on(w.in_id) && !w.in->has_twin);
+  }
+
+  // Two hosts that announce one VIP take its packets from each other. Seen here, told by control.
+  void heed(const Walk& w, const std::optional<lb::Claim>& claim) noexcept {
+    if (!claim) return;
+    const lb::AddressEntry* entry = address(claim->address);
+    if (entry == nullptr || !snapshot_->announces(*entry, w.in_id) || is_own(claim->mac)) return;
+    counters_.count(lb::Event::kVipConflict);
+    io_.claimed({claim->address, w.in_id, claim->mac});
+  }
+  bool is_own(const lb::MacAddress& mac) const noexcept {
+    return std::ranges::any_of(snapshot_->interfaces, [&](const lb::InterfaceEntry& i) { return i.mac == mac; });
   }
 
   // The request's own frame goes back: received and sent, nothing generated.

@@ -6,11 +6,14 @@
 #include <rte_devargs.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "dataplane/device.h"
@@ -101,6 +104,16 @@ lb::Result<std::uint16_t> probe(const std::string& name, const Device& device, c
   if (rte_eth_dev_get_port_by_name(device.name.c_str(), &id) == 0) return id;
   return lb::fail(with_log("port " + name + ": no such device: " + text +
                            (device.is_pci() ? "; is it bound to vfio-pci? `dpdk-devbind.py --status` tells" : "")));
+}
+
+std::optional<bool> is_running(unsigned if_index) noexcept {
+  ifreq request{};
+  if (if_indextoname(if_index, request.ifr_name) == nullptr) return std::nullopt;
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return std::nullopt;
+  const bool is_known = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+  close(fd);
+  return is_known ? std::optional((request.ifr_flags & IFF_RUNNING) != 0) : std::nullopt;
 }
 
 }  // namespace
@@ -242,6 +255,15 @@ Port::~Port() {
   if (is_started_) rte_eth_dev_stop(id_);
   if (id_ != RTE_MAX_ETHPORTS) rte_eth_dev_close(id_);
   for (const std::uint16_t member : members_) rte_eth_dev_close(member);
+}
+
+// The drivers that stand on a kernel interface (net_af_packet, net_af_xdp) say "up" for ever, so the kernel is asked.
+bool Port::is_link_up() const noexcept {
+  rte_eth_dev_info info{};
+  if (rte_eth_dev_info_get(id_, &info) == 0 && info.if_index != 0)
+    if (const auto running = is_running(info.if_index)) return *running;
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
 
 }  // namespace weir::dataplane

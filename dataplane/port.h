@@ -61,6 +61,8 @@ class Port {
   [[nodiscard]] bool hashes() const noexcept { return why_no_hash_.empty(); }
   /// Else why not: "the device does not hash packets".
   [[nodiscard]] const std::string& why_no_hash() const noexcept { return why_no_hash_; }
+  /// As the driver sees it now. Control thread.
+  [[nodiscard]] bool is_link_up() const noexcept;
   [[nodiscard]] int socket() const noexcept { return rte_eth_dev_socket_id(id_); }
 
  private:

@@ -5,6 +5,7 @@
 //   from_twin     twin -> worker     the kernel's frames, to be sent as they are on the interface's port
 //   from_control  control -> worker  frames that control has made (announcements), to be sent likewise
 //   wanted        worker -> control  next hops that a packet waits for
+//   claims        worker -> control  who else says that a VIP is theirs
 #pragma once
 
 #include <cstdint>
@@ -33,9 +34,19 @@ struct Wanted {
 /// Its frames are empty.
 using WantedRing = FrameRing<Wanted>;
 
+/// Somebody else says that a VIP announced on this interface is theirs.
+struct VipClaim {
+  lb::Address address;
+  lb::InterfaceId interface{};
+  lb::MacAddress mac;
+};
+/// Its frames are empty.
+using ClaimRing = FrameRing<VipClaim>;
+
 struct SideRings {
   std::unique_ptr<InterfaceRing> to_twin, from_twin, from_control;
   std::unique_ptr<WantedRing> wanted;
+  std::unique_ptr<ClaimRing> claims;
 
   /// Pages are committed on touch, so that rings which nobody uses cost nothing.
   [[nodiscard]] static lb::Result<SideRings> create() {
@@ -51,6 +62,9 @@ struct SideRings {
     auto wanted = WantedRing::create(kWanted, "a ring of next hops to resolve");
     if (!wanted) return std::unexpected(wanted.error());
     rings.wanted = std::move(*wanted);
+    auto claims = ClaimRing::create(kWanted, "a ring of claims to VIPs");
+    if (!claims) return std::unexpected(claims.error());
+    rings.claims = std::move(*claims);
     return rings;
   }
 };

@@ -23,17 +23,17 @@ void write_arp_announcement(std::uint8_t* at, const Address& address, const MacA
 
 }  // namespace
 
-Announcement announce(const Address& address, const MacAddress& mac, std::uint16_t vlan) noexcept {
+Announcement announce(const Address& address, const MacAddress& mac) noexcept {
   Announcement a;
-  const std::uint16_t link = link_length(vlan);
+  constexpr std::size_t kLink = sizeof(EthernetHeader);
   if (address.is_v4()) {
-    write_link(a.bytes.data(), kBroadcastMac, mac, vlan, kEtherArp);
-    write_arp_announcement(a.bytes.data() + link, address, mac);
-    a.length = link + sizeof(ArpPacket);
+    write_link(a.bytes.data(), kBroadcastMac, mac, 0, kEtherArp);
+    write_arp_announcement(a.bytes.data() + kLink, address, mac);
+    a.length = kLink + sizeof(ArpPacket);
   } else {
-    write_link(a.bytes.data(), kAllNodesMac, mac, vlan, kEtherIpv6);
-    write_advertisement(a.bytes.data() + link, {.target = address, .is_dad = true}, {}, mac);  // to all, unsolicited
-    a.length = link + kAdvertisementLength;
+    write_link(a.bytes.data(), kAllNodesMac, mac, 0, kEtherIpv6);
+    write_advertisement(a.bytes.data() + kLink, {.target = address, .is_dad = true}, {}, mac);  // to all, unsolicited
+    a.length = kLink + kAdvertisementLength;
   }
   return a;
 }

@@ -19,15 +19,15 @@
 
 namespace weir::lb {
 
-/// A whole frame, from its Ethernet header on.
+/// A whole frame, from its Ethernet header on, without VLAN tag: who sends it on an interface puts that in.
 struct Announcement {
-  static constexpr std::size_t kMaxLength = sizeof(EthernetHeader) + sizeof(VlanTag) + kAdvertisementLength;
+  static constexpr std::size_t kMaxLength = sizeof(EthernetHeader) + kAdvertisementLength;
   std::array<std::uint8_t, kMaxLength> bytes{};
   std::size_t length = 0;
 
   [[nodiscard]] std::span<const std::uint8_t> frame() const noexcept { return {bytes.data(), length}; }
 };
-/// "`address` is at `mac`". `vlan` 0: untagged.
-[[nodiscard]] Announcement announce(const Address& address, const MacAddress& mac, std::uint16_t vlan) noexcept;
+/// "`address` is at `mac`".
+[[nodiscard]] Announcement announce(const Address& address, const MacAddress& mac) noexcept;
 
 }  // namespace weir::lb

@@ -60,30 +60,31 @@ namespace weir::lb {
   X(kInjectBad, "inject_bad", "a frame of the kernel's that is too short, too long, or of no interface")
 
 // Not drops: what is worth counting besides.
-#define LB_EVENTS(X)                                                                                       \
-  X(kFlowNew, "flow_new", "flows opened by a client's first packet")                                       \
-  X(kFlowAdopted, "flow_adopted", "flows adopted in mid-stream, from either side")                         \
-  X(kFlowConfirmed, "flow_confirmed", "flows that both sides have taken part in")                          \
-  X(kFlowExpired, "flow_expired", "flows forgotten after their idle time")                                 \
-  X(kFlowOverwritten, "flow_overwritten", "unconfirmed flows overwritten in a full bucket")                \
-  X(kUntracked, "untracked", "packets forwarded by hash alone, because the flow table had no room")        \
-  X(kAnsweredArp, "answered_arp", "ARP requests answered")                                                 \
-  X(kAnsweredNd, "answered_nd", "neighbour solicitations answered")                                        \
-  X(kAnsweredEcho, "answered_echo", "ICMP echo requests answered")                                         \
-  X(kRefusedRst, "refused_rst", "packets refused with a TCP RST")                                          \
-  X(kRefusedIcmp, "refused_icmp", "packets refused with an ICMP unreachable")                              \
-  X(kRefusedSilently, "refused_silently", "refusals not sent: `reject: drop`, a RST, or the token bucket") \
-  X(kHandedOver, "handed_over", "packets handed over to the worker that owns their flow")                  \
-  X(kTakenOver, "taken_over", "packets that the worker took over from those that received them")           \
-  X(kHandedToSend, "handed_to_send", "finished packets handed to a worker with a transmit queue")          \
-  X(kSteeringRefuted, "steering_refuted", "ports whose hardware hash a worker found wrong")                \
-  X(kPuntedRouting, "punted_routing", "packets of routing protocols and BFD given to the kernel")          \
-  X(kPuntedBgp, "punted_bgp", "packets of BGP sessions given to the kernel")                               \
-  X(kPuntedBgpNew, "punted_bgp_new", "packets of new BGP connections given to the kernel")                 \
-  X(kPuntedNeighbor, "punted_neighbor", "ARP replies and neighbour advertisements given to the kernel")    \
-  X(kPuntedSolicit, "punted_solicit", "ARP requests, solicitations and the like given to the kernel")      \
-  X(kPuntedOwn, "punted_own", "other packets for own addresses given to the kernel")                       \
-  X(kPuntedTransit, "punted_transit", "packets for nobody here given to the kernel (`transit: kernel`)")   \
+#define LB_EVENTS(X)                                                                                             \
+  X(kFlowNew, "flow_new", "flows opened by a client's first packet")                                             \
+  X(kFlowAdopted, "flow_adopted", "flows adopted in mid-stream, from either side")                               \
+  X(kFlowConfirmed, "flow_confirmed", "flows that both sides have taken part in")                                \
+  X(kFlowExpired, "flow_expired", "flows forgotten after their idle time")                                       \
+  X(kFlowOverwritten, "flow_overwritten", "unconfirmed flows overwritten in a full bucket")                      \
+  X(kUntracked, "untracked", "packets forwarded by hash alone, because the flow table had no room")              \
+  X(kAnsweredArp, "answered_arp", "ARP requests answered")                                                       \
+  X(kAnsweredNd, "answered_nd", "neighbour solicitations answered")                                              \
+  X(kAnsweredEcho, "answered_echo", "ICMP echo requests answered")                                               \
+  X(kVipConflict, "vip_conflict", "ARP and neighbour advertisements by which others claim a VIP announced here") \
+  X(kRefusedRst, "refused_rst", "packets refused with a TCP RST")                                                \
+  X(kRefusedIcmp, "refused_icmp", "packets refused with an ICMP unreachable")                                    \
+  X(kRefusedSilently, "refused_silently", "refusals not sent: `reject: drop`, a RST, or the token bucket")       \
+  X(kHandedOver, "handed_over", "packets handed over to the worker that owns their flow")                        \
+  X(kTakenOver, "taken_over", "packets that the worker took over from those that received them")                 \
+  X(kHandedToSend, "handed_to_send", "finished packets handed to a worker with a transmit queue")                \
+  X(kSteeringRefuted, "steering_refuted", "ports whose hardware hash a worker found wrong")                      \
+  X(kPuntedRouting, "punted_routing", "packets of routing protocols and BFD given to the kernel")                \
+  X(kPuntedBgp, "punted_bgp", "packets of BGP sessions given to the kernel")                                     \
+  X(kPuntedBgpNew, "punted_bgp_new", "packets of new BGP connections given to the kernel")                       \
+  X(kPuntedNeighbor, "punted_neighbor", "ARP replies and neighbour advertisements given to the kernel")          \
+  X(kPuntedSolicit, "punted_solicit", "ARP requests, solicitations and the like given to the kernel")            \
+  X(kPuntedOwn, "punted_own", "other packets for own addresses given to the kernel")                             \
+  X(kPuntedTransit, "punted_transit", "packets for nobody here given to the kernel (`transit: kernel`)")         \
   X(kHeldSent, "held_sent", "packets sent after they had waited for a neighbour")
 
 namespace detail {

@@ -84,6 +84,7 @@ class BenchIo {
   [[nodiscard]] bool punt(lb::InterfaceId, Frame) noexcept { return false; }
   [[nodiscard]] Frame make(std::size_t) noexcept { return nullptr; }
   void want(const Wanted&) noexcept {}
+  void claimed(const VipClaim&) noexcept {}
   [[nodiscard]] static std::optional<std::uint32_t> rss_hash(Frame) noexcept { return {}; }
 
   std::uint64_t dropped = 0;

@@ -3,6 +3,7 @@
     net.py        namespaces and veth pairs; a private world for the run, so that nothing outlives it
     site.py       the one topology: a client, Weir with two ports, backends behind a bridge; and its weir.yaml
     pair.py       two Weirs side by side, between a router and the backends
+    bird.py       BIRD 2, and keepalived.py: who moves routes and addresses
     daemon.py     one `weir run`, its command line and its counters
     load.py       clients: counted requests, keep-alive connections, wrk, bulk transfers, DNS questions
     segment.py    announcements on a link: heard, sent, asked for

@@ -64,7 +64,7 @@ class Listener:
 
     def _run(self):
         while not self._stop.is_set():
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, OSError):  # the device may be down for a while
                 frame, origin = self._socket.recvfrom(2048)
                 if origin[2] == socket.PACKET_OUTGOING:
                     continue
