@@ -121,8 +121,9 @@ void Api::get(const Request& request, const Responder& respond) {
     return aside([query = request.query](const Running& r) { return view(backends_view(r, query)); });
   if (path == "/v1/flows") return list_flows(request, respond);
   if (path == "/v1/ports") return aside([](const Running& r) { return ok(ports_view(r)); });
-  if (path == "/v1/routes") return aside([](const Running& r) { return ok(routes_view(r)); });
-  if (path == "/v1/neighbors") return aside([](const Running& r) { return ok(neighbors_view(r)); });
+  if (path == "/v1/routes") return aside([k = kernel_.network()](const Running& r) { return ok(routes_view(r, k)); });
+  if (path == "/v1/neighbors")
+    return aside([k = kernel_.network()](const Running& r) { return ok(neighbors_view(r, k)); });
   if (path == "/v1/workers") return respond(ok(workers_view(running())));
   if (path == "/v1/drops") return respond(ok(drops_view(running())));
   if (path == "/v1/trace") return trace(request, respond);
@@ -206,8 +207,8 @@ void Api::trace(const Request& request, const Responder& respond) {
   const auto answer = [this, respond, r = *wanted](const FlowRequests& asked, bool is_last) {
     const auto flow = flow_for(r, *publisher_.current()->snapshot, asked);
     if (!flow && !is_last) return false;
-    answer_aside(respond, [r, flow](const Running& running) {
-      return view(trace_packet(running.model(), *running.compiled, r, flow));
+    answer_aside(respond, [r, flow, ways = kernel_.ways()](const Running& running) {
+      return view(trace_packet(running.model(), *running.compiled, r, flow, ways));
     });
     return true;
   };

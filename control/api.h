@@ -15,6 +15,7 @@
 #include "control/captures.h"
 #include "control/data_plane.h"
 #include "control/http_server.h"
+#include "control/kernel_side.h"
 #include "control/publisher.h"
 #include "control/reloader.h"
 #include "control/trace.h"
@@ -26,8 +27,13 @@ namespace weir::control {
 class Api {
  public:
   /// All of them outlive it.
-  Api(boost::asio::io_context& io, DataPlane& data_plane, Publisher& publisher, Reloader& reloader)
-      : io_(io), data_plane_(data_plane), publisher_(publisher), reloader_(reloader), captures_(data_plane) {}
+  Api(boost::asio::io_context& io, DataPlane& data_plane, Publisher& publisher, Reloader& reloader, KernelSide& kernel)
+      : io_(io),
+        data_plane_(data_plane),
+        publisher_(publisher),
+        reloader_(reloader),
+        kernel_(kernel),
+        captures_(data_plane) {}
 
   ~Api() { view_thread_.join(); }
   Api(const Api&) = delete;
@@ -67,6 +73,7 @@ class Api {
   DataPlane& data_plane_;
   Publisher& publisher_;
   Reloader& reloader_;
+  KernelSide& kernel_;
   Captures captures_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   boost::asio::thread_pool view_thread_{1};  // last: it ends first

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "config/prefix_map.h"
+#include "control/compile_build.h"
 #include "lb/maglev.h"
 
 namespace weir::control {
@@ -29,10 +29,6 @@ using lb::VipId;
 lb::Timeouts to_lb(const config::Timeouts& t) {
   const auto ticks = [](std::chrono::seconds s) { return static_cast<lb::Tick>(s.count()); };
   return {ticks(t.tcp_new), ticks(t.tcp_established), ticks(t.tcp_closing), ticks(t.udp_new), ticks(t.udp)};
-}
-
-std::uint8_t host_length(const Address& a) {
-  return a.is_v4() ? 32 : 128;
 }
 
 // RFC 3021: a /31 has none, and a /32 neither.
@@ -78,26 +74,6 @@ void put(lb::ChunkedBuilder<T>& array, std::size_t i, T value) {
 
 }  // namespace
 
-struct Compiler::Build {
-  const config::Model& model;
-  const Overlay& overlay;
-  std::shared_ptr<lb::Snapshot> snapshot;
-  lb::ChunkedBuilder<VipEntry> vips;
-  lb::ChunkedBuilder<EndpointEntry> endpoints;
-  lb::ChunkedBuilder<AddressEntry> addresses;
-  Compiled out;
-
-  std::unordered_set<std::uint32_t> live_vips, live_endpoints, live_addresses, live_next_hops;
-  std::unordered_map<std::uint32_t, EndpointEntry> endpoint_entries;
-  std::unordered_map<std::uint32_t, unsigned> vips_of_endpoint;
-  std::unordered_map<Address, AddressEntry> address_entries;
-  std::unordered_map<NextHopKey, lb::MacAddress> neighbors;
-  std::vector<std::pair<Prefix, NextHopKey>> routes;  // connected and static, longest first
-  config::PrefixMap<NextHopKey> ways;                 // they and the neighbours, as the LPM will answer
-  std::map<std::pair<std::string, Family>, CachedSet> sets;
-  std::unordered_set<std::uint32_t> left;  // becomes left_
-};
-
 lb::Result<Compiled> Compiler::prepare(const config::Model& model, const Overlay& overlay, std::uint64_t generation) {
   Build b{.model = model, .overlay = overlay, .snapshot = std::make_shared<lb::Snapshot>(), .left = left_};
   if (last_ != nullptr) {
@@ -116,8 +92,21 @@ lb::Result<Compiled> Compiler::prepare(const config::Model& model, const Overlay
     reject();
     return compiled;
   }
+  pending_ = {.sets = std::move(b.sets),
+              .left = std::move(b.left),
+              .last = compiled->snapshot,
+              .contents = compiled->contents,
+              .ways = std::move(b.ways),
+              .neighbor_routes = std::move(b.neighbor_routes),
+              .index = compiled->next_hop_index};
+  const auto with_neighbors = [](lb::TableContents& contents, const auto& routes) {
+    for (const auto& [key, id] : routes)
+      contents.routes.emplace_back(Prefix{key.address, host_length(key.address)}, id);
+  };
+  with_neighbors(last_contents_, neighbor_routes_);
+  with_neighbors(compiled->contents, pending_.neighbor_routes);
   compiled->changes = lb::difference(last_contents_, compiled->contents);
-  pending_ = {std::move(b.sets), std::move(b.left), compiled->snapshot, compiled->contents};
+  last_contents_.routes.resize(last_contents_.routes.size() - neighbor_routes_.size());
   return compiled;
 }
 
@@ -127,6 +116,9 @@ void Compiler::accept() {
   left_ = std::move(pending_.left);
   last_ = std::move(pending_.last);
   last_contents_ = std::move(pending_.contents);
+  ways_ = std::move(pending_.ways);
+  neighbor_routes_ = std::move(pending_.neighbor_routes);
+  index_ = std::move(pending_.index);
   pending_ = {};
 }
 
@@ -143,9 +135,13 @@ lb::Result<Compiled> Compiler::compile(const config::Model& model, std::uint64_t
 
 lb::Result<Compiled> Compiler::build_all(Build& b) {
   if (auto done = add_interfaces(b); !done) return std::unexpected(done.error());
+  add_kernel_links(b);
   if (auto done = add_routes(b); !done) return std::unexpected(done.error());
+  if (auto done = add_kernel_routes(b); !done) return std::unexpected(done.error());
   if (auto done = add_services(b); !done) return std::unexpected(done.error());
   find_on_twins(b);
+  add_kernel_addresses(b);
+  add_neighbor_routes(b);
   retire_missing(b);
   write_endpoints(b);
   write_addresses(b);
@@ -153,8 +149,10 @@ lb::Result<Compiled> Compiler::build_all(Build& b) {
   b.snapshot->endpoints = b.endpoints.freeze();
   b.snapshot->addresses = b.addresses.freeze();
 
+  index_next_hops(b);
   for (const std::uint32_t id : b.live_next_hops) {
     const NextHopKey& key = *next_hops_.key_of(id);
+    if (is_followed(b, key)) continue;  // control writes its word, as it hears from the kernel
     const auto neighbor = b.neighbors.find(key);
     b.out.next_hops.emplace_back(NextHopId(id), neighbor == b.neighbors.end()
                                                     ? NextHopWord::unresolved(key.interface)
@@ -230,13 +228,14 @@ lb::Result<NextHopId> Compiler::next_hop(Build& b, const NextHopKey& key) {
   const auto id = next_hops_.acquire(key);
   if (!id) return lb::fail("more than 1,048,575 next hops; use fewer backends or neighbors");
   b.live_next_hops.insert(*id);
+  b.own_next_hops.insert(*id);
   return NextHopId(*id);
 }
 
 // As the LPM answers: a host route someone wrote, a neighbour, then the longest prefix.
 lb::Result<NextHopId> Compiler::next_hop_towards(Build& b, const Address& destination) {
   const NextHopKey* key = b.ways.find(destination);
-  if (key == nullptr) return NextHopId::kNone;
+  if (key == nullptr || key->interface == InterfaceId::kNone) return NextHopId::kNone;  // the latter: unreachable
   return next_hop(b, key->address.is_unspecified() ? NextHopKey{key->interface, destination} : *key);
 }
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "config/model.h"
+#include "config/prefix_map.h"
 #include "control/overlay.h"
 #include "lb/id_registry.h"
 #include "lb/next_hops.h"
@@ -64,18 +65,52 @@ struct std::hash<weir::control::NextHopKey> {
 
 namespace weir::control {
 
+/// Of a next hop that runs, for the control thread.
+struct NextHopInfo {
+  lb::NextHopId id{};
+  bool is_static = false;    // the file has its MAC, and what the kernel says does not count
+  bool is_followed = false;  // its word is written by control as it hears from the kernel
+  bool is_kept = false;      // a gateway or a backend: the kernel is asked to keep it resolved
+};
+struct NextHopIndex {
+  std::unordered_map<NextHopKey, NextHopInfo> by_key;
+  std::unordered_map<std::uint32_t, NextHopKey> by_id;  // of those with an address
+  [[nodiscard]] const NextHopInfo* find(const NextHopKey& key) const {
+    const auto it = by_key.find(key);
+    return it == by_key.end() ? nullptr : &it->second;
+  }
+};
+
+/// The length of a prefix that holds this address alone.
+[[nodiscard]] inline std::uint8_t host_length(const lb::Address& a) noexcept {
+  return a.is_v4() ? 32 : 128;
+}
+
 /// One generation, ready to be published. A value; nothing in it points into the compiler.
 struct Compiled {
   std::shared_ptr<const lb::Snapshot> snapshot;
   lb::TableContents contents;
   lb::TableChanges changes;                                          // from the generation before to these contents
-  std::vector<std::pair<lb::NextHopId, lb::NextHopWord>> next_hops;  // every word, unresolved ones too
+  std::vector<std::pair<lb::NextHopId, lb::NextHopWord>> next_hops;  // every word but the followed ones
+  std::vector<std::pair<NextHopKey, lb::NextHopId>> new_followed;    // whose words control has yet to write
+  std::vector<NextHopKey> kept, released;                            // the kernel is to keep resolved, or no longer
+  std::shared_ptr<const NextHopIndex> next_hop_index;                // null: nothing is followed
+  std::size_t routes_left_out = 0;                                   // of the kernel's, for want of room
   std::unordered_map<VipKey, lb::VipId> vip_ids;                     // of the model's VIPs, for those who show them
+};
+
+/// Host routes to neighbours that the kernel found, beside a generation: what changes in the tables, and the next hops.
+struct NeighborRoutes {
+  lb::TableChanges changes;  // of routes alone
+  std::vector<std::pair<NextHopKey, lb::NextHopId>> added;
+  std::vector<NextHopKey> removed;
 };
 
 class Compiler {
  public:
   static constexpr std::size_t kMaxNextHops = std::size_t{1} << 20;
+  /// Of the kernel's routes more than these, the longest prefixes first left out, stay with the kernel.
+  static constexpr std::size_t kMaxKernelRoutes4 = 100'000, kMaxKernelRoutes6 = 25'000;
 
   /// `port_macs`: the devices' own, in the order of the model's ports, for interfaces that give none.
   explicit Compiler(std::vector<lb::MacAddress> port_macs) : port_macs_(std::move(port_macs)) {}
@@ -91,6 +126,12 @@ class Compiler {
   /// prepare() and accept(), for those whose publication cannot fail.
   [[nodiscard]] lb::Result<Compiled> compile(const config::Model& model, std::uint64_t generation,
                                              const Overlay& overlay = {});
+
+  /// The short way for neighbours: on-link ones get a host route each, so that packets to them need no next hop of the
+  /// file's. `is_there`: the kernel has it; else it is gone. Costs what the changes cost. Then accept_neighbors() or
+  /// reject().
+  [[nodiscard]] NeighborRoutes prepare_neighbors(const std::vector<std::pair<NextHopKey, bool>>& is_there);
+  void accept_neighbors();
 
   /// After the grace period of the last published generation: frees retired ids that have no flows, as `flows` says
   /// (summed over workers), and adds them to `freed`. True if the tables should shrink: compile the same model again.
@@ -131,6 +172,13 @@ class Compiler {
   [[nodiscard]] lb::Result<void> add_vip(Build& b, std::uint32_t position, const config::Vip& vip,
                                          std::shared_ptr<const lb::BackendSet> set);
   void find_on_twins(Build& b);
+  void add_kernel_links(Build& b);
+  void add_kernel_addresses(Build& b);
+  [[nodiscard]] lb::Result<void> add_kernel_routes(Build& b);
+  void add_neighbor_routes(Build& b);
+  void index_next_hops(Build& b);
+  [[nodiscard]] bool was_kept(const NextHopKey& key) const;
+  [[nodiscard]] static bool is_followed(const Build& b, const NextHopKey& key);
   void retire_missing(Build& b);
   void write_endpoints(Build& b);
   void write_addresses(Build& b);
@@ -146,13 +194,20 @@ class Compiler {
   std::map<std::pair<std::string, lb::Family>, CachedSet> sets_;  // by service name
   std::unordered_set<std::uint32_t> left_;  // endpoint ids that some VIP has lost while flows may remain
   std::shared_ptr<const lb::Snapshot> last_;
-  lb::TableContents last_contents_;
+  lb::TableContents last_contents_;                                // without the neighbours' routes
+  config::PrefixMap<NextHopKey> ways_;                             // of the last generation, without them
+  std::unordered_set<NextHopKey> neighbors_;                       // all that the kernel has
+  std::unordered_map<NextHopKey, lb::NextHopId> neighbor_routes_;  // those of them that have a host route
+  std::shared_ptr<const NextHopIndex> index_;
 
-  struct Pending {  // between prepare() and accept(): what becomes of the four above
+  struct Pending {  // between prepare() and accept(): what becomes of those above
     std::map<std::pair<std::string, lb::Family>, CachedSet> sets;
     std::unordered_set<std::uint32_t> left;
     std::shared_ptr<const lb::Snapshot> last;
     lb::TableContents contents;
+    config::PrefixMap<NextHopKey> ways;
+    std::unordered_map<NextHopKey, lb::NextHopId> neighbor_routes;
+    std::shared_ptr<const NextHopIndex> index;
   };
   Pending pending_;
 };

@@ -22,6 +22,7 @@
 #include "control/exit_code.h"
 #include "control/http_server.h"
 #include "control/instance_lock.h"
+#include "control/kernel_side.h"
 #include "control/log.h"
 #include "control/notify.h"
 #include "control/plural.h"
@@ -157,7 +158,9 @@ int run_daemon(const RunOptions& options) {
   Reloader reloader(io, **data_plane, publisher, std::move(compiler),
                     std::make_shared<const config::Loaded>(std::move(*loaded)), std::move(overlay),
                     options.socket.has_value());
-  Api api(io, **data_plane, publisher, reloader);
+  KernelSide kernel(io, **data_plane, publisher, reloader);
+  if (auto done = kernel.start(); !done) return stop_with(kExitEnvironment, done.error().message);
+  Api api(io, **data_plane, publisher, reloader, kernel);
   auto server = HttpServer::listen(
       io, socket, [&](const Request& request, const Responder& respond) { api.handle(request, respond); });
   if (!server) return stop_with(kExitEnvironment, server.error().message);

@@ -33,10 +33,16 @@ dataplane::RteTables::Size table_size(const config::Model& m) {
   const auto with_room = [](std::size_t n, std::size_t least) {
     return static_cast<std::uint32_t>(std::max(n * 4, least));
   };
+  // Beside the file's, the kernel's, where there are twins; and as many neighbours as a large segment has.
+  const bool has_twin = std::ranges::any_of(m.interfaces, &config::Interface::twin);
+  const std::uint32_t routes = with_room(m.routes.size() + m.neighbors.size(), 16'384);
+  const std::uint32_t kernel4 = has_twin ? Compiler::kMaxKernelRoutes4 : 0;
+  const std::uint32_t kernel6 = has_twin ? Compiler::kMaxKernelRoutes6 : 0;
   return {.vips = std::min(with_room(vips, 16'384), 1u << 17),
           .endpoints = std::min(with_room(backends, 65'536), 1u << 21),
           .addresses = std::min(with_room(vips, 16'384), 1u << 17),
-          .routes = with_room(m.routes.size() + m.neighbors.size(), 16'384)};
+          .routes = routes + kernel4,
+          .routes6 = routes + kernel6};
 }
 
 // A key. Zeros where the kernel gives no random bytes: outsiders could aim at one worker then, nothing else is lost.

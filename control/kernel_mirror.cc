@@ -109,6 +109,12 @@ void KernelMirror::follow(Events events) {
   wait_readable();
 }
 
+void KernelMirror::follow_others(std::map<LinkIndex, std::string> twins) {
+  twins_ = std::move(twins);
+  if (next_ == nullptr) return begin_reading();
+  must_repeat_ = true;  // the reading under way is of the ones before
+}
+
 // ---- reading ----
 
 void KernelMirror::wait_readable() {

@@ -42,6 +42,8 @@ class KernelMirror {
 
   /// From now on; before, nothing is read.
   void follow(Events events);
+  /// Other twins than before; reads everything again.
+  void follow_others(std::map<LinkIndex, std::string> twins);
 
   [[nodiscard]] const KernelState& state() const noexcept { return *state_; }
   /// How often everything was read, and how often for ENOBUFS.

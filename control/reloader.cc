@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "config/diff.h"
@@ -74,6 +75,7 @@ void Reloader::change(const std::function<void(Overlay&)>& edit, Generation gene
 
 void Reloader::begin() {
   if (is_busy_) return;
+  if (!waiting_neighbors_.empty()) return begin_neighbors();
   if (is_change_wanted_) return begin_change();
   if (!waiting_reloads_.empty()) begin_reload();
 }
@@ -156,15 +158,18 @@ void Reloader::publish(const Sources& next, const std::shared_ptr<const Compiled
       on_control([this] { become_idle(); });
     });
   };
-  const auto published =
-      publisher_.publish(compiled, {.on_published = [this, next] { running_ = next.loaded, overlay_ = next.overlay; },
-                                    .on_workers = on_workers,
-                                    .on_idle = on_idle});
-  if (published) return;
-  on_compile_thread([this, message = fmt::format("{}: {}", next.loaded->model.file, published.error().message)] {
-    compiler_.reject();
-    on_control([this, message] { refuse({message}); });
-  });
+  const auto on_published = [this, next] {
+    running_ = next.loaded, overlay_ = next.overlay;
+    if (listener_.on_published) listener_.on_published();
+  };
+  const auto on_refused = [this, file = next.loaded->model.file](const std::string& why) {
+    on_compile_thread([this, message = fmt::format("{}: {}", file, why)] {
+      compiler_.reject();
+      on_control([this, message] { refuse({message}); });
+    });
+  };
+  publisher_.publish(
+      compiled, {.on_published = on_published, .on_workers = on_workers, .on_idle = on_idle, .on_refused = on_refused});
 }
 
 void Reloader::refuse(std::vector<std::string> messages) {
@@ -226,20 +231,60 @@ void Reloader::collected(const std::shared_ptr<const Compiled>& smaller,
                          const std::shared_ptr<const Baselines>& baselines) {
   baselines_ = baselines;
   if (smaller == nullptr) return become_idle();
-  const auto nothing = [] {};
-  const auto published = publisher_.publish(
-      smaller, {.on_published = nothing, .on_workers = nothing, .on_idle = [this](std::shared_ptr<const Compiled> old) {
-                  on_compile_thread([this, old = std::move(old)]() mutable {
-                    compiler_.accept();
-                    old.reset();
-                    on_control([this] { become_idle(); });
-                  });
-                }});
-  if (published) return;
-  on_compile_thread([this] {  // fewer entries always fit; but were they not to, the next round tries again
-    compiler_.reject();
-    on_control([this] { become_idle(); });
+  const auto on_published = [this] {
+    if (listener_.on_published) listener_.on_published();
+  };
+  const auto on_idle = [this](std::shared_ptr<const Compiled> old) {
+    on_compile_thread([this, old = std::move(old)]() mutable {
+      compiler_.accept();
+      old.reset();
+      on_control([this] { become_idle(); });
+    });
+  };
+  const auto on_refused = [this](const std::string&) {
+    on_compile_thread([this] {  // fewer entries always fit; but were they not to, the next round tries again
+      compiler_.reject();
+      on_control([this] { become_idle(); });
+    });
+  };
+  publisher_.publish(smaller,
+                     {.on_published = on_published, .on_workers = [] {}, .on_idle = on_idle, .on_refused = on_refused});
+}
+
+// ---- neighbours, the short way ----
+
+void Reloader::change_neighbors(std::vector<std::pair<NextHopKey, bool>> is_there) {
+  std::ranges::move(is_there, std::back_inserter(waiting_neighbors_));
+  begin();
+}
+
+void Reloader::begin_neighbors() {
+  is_busy_ = true;
+  on_compile_thread([this, is_there = std::exchange(waiting_neighbors_, {})] {
+    auto routes = std::make_shared<const NeighborRoutes>(compiler_.prepare_neighbors(is_there));
+    on_control([this, routes] { publish_neighbors(routes); });
   });
+}
+
+void Reloader::publish_neighbors(const std::shared_ptr<const NeighborRoutes>& routes) {
+  const auto on_workers = [this, routes] {
+    if (listener_.on_neighbor_routes) listener_.on_neighbor_routes(*routes);
+  };
+  const auto on_idle = [this](const std::shared_ptr<const Compiled>&) {
+    on_compile_thread([this] {
+      compiler_.accept_neighbors();
+      on_control([this] { become_idle(); });
+    });
+  };
+  const auto on_refused = [this](const std::string& why) {
+    spdlog::warn("neighbors of the kernel's find no room and go by way of it: {}", why);
+    on_compile_thread([this] {
+      compiler_.reject();
+      on_control([this] { become_idle(); });
+    });
+  };
+  publisher_.publish_neighbors(
+      routes, {.on_published = [] {}, .on_workers = on_workers, .on_idle = on_idle, .on_refused = on_refused});
 }
 
 }  // namespace weir::control

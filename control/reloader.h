@@ -53,6 +53,17 @@ class Reloader {
   /// there when they have it. Refused (ids ran out, tables are full), it stays wanted and is tried again with the next
   /// change of any kind.
   void change(const std::function<void(Overlay&)>& edit, Generation generation, Done done = {});
+  /// Control thread. Neighbours that the kernel has, or no longer has, on the way to host routes of their own; in the
+  /// order given. Cheap, and ahead of everything else, so no more than every few ten milliseconds.
+  void change_neighbors(std::vector<std::pair<NextHopKey, bool>> is_there);
+
+  /// Who follows what the workers have; called on the control thread.
+  struct Listener {
+    std::function<void()> on_published;  // running() and the publisher's current() are new
+    std::function<void(const NeighborRoutes&)> on_neighbor_routes;
+  };
+  void listen(Listener listener) { listener_ = std::move(listener); }
+
   /// What is wanted; the workers have it, or are getting it.
   [[nodiscard]] const Overlay& wanted() const noexcept { return *wanted_; }
 
@@ -71,6 +82,8 @@ class Reloader {
   void begin();
   void begin_change();
   void begin_reload();
+  void begin_neighbors();
+  void publish_neighbors(const std::shared_ptr<const NeighborRoutes>& routes);
   void load_and_compile(const Sources& now, std::uint64_t generation);
   void compile(const Sources& next, std::uint64_t generation);
   void publish(const Sources& next, const std::shared_ptr<const Compiled>& compiled);
@@ -102,6 +115,8 @@ class Reloader {
   std::vector<Done> asked_;            // served by what is under way
   std::vector<Done> waiting_reloads_;  // by the next reload
   std::vector<Done> waiting_changes_;  // by the next change
+  std::vector<std::pair<NextHopKey, bool>> waiting_neighbors_;
+  Listener listener_;
   bool is_change_wanted_ = false;
   bool is_next_generation_ = false;  // the next change counts the generation up
   boost::asio::thread_pool compile_thread_{1};

@@ -87,11 +87,13 @@ std::span<const Field> fields_of(std::string_view noun) {
                                      Field{"RX MISSED", "rx_missed", kNumber},
                                      Field{"TX DROPPED", "tx_dropped", kNumber},
                                      Field{"STEERING", "steering"}};
-  static constexpr std::array kRoutes{Field{"TO", "to"}, Field{"VIA", "via"}, Field{"INTERFACE", "interface"},
-                                      Field{"ORIGIN", "origin"}};
-  static constexpr std::array kNeighbors{Field{"ADDRESS", "address"}, Field{"MAC", "mac"},
+  static constexpr std::array kRoutes{
+      Field{"TO", "to"},         Field{"VIA", "via"},           Field{"INTERFACE", "interface"},
+      Field{"ORIGIN", "origin"}, Field{"PROTOCOL", "protocol"}, Field{"METRIC", "metric"},
+      Field{"USED", "used"}};
+  static constexpr std::array kNeighbors{Field{"ADDRESS", "address"},     Field{"MAC", "mac"},
                                          Field{"INTERFACE", "interface"}, Field{"STATE", "state"},
-                                         Field{"ORIGIN", "origin"}};
+                                         Field{"ORIGIN", "origin"},       Field{"AGE", "age_s", kNumber}};
   static constexpr std::array kWorkers{Field{"WORKER", "worker", kNumber},
                                        Field{"CORE", "core", kNumber},
                                        Field{"PACKETS", "packets", kNumber},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <iterator>
 #include <vector>
 
 #include "config/load.h"
@@ -186,6 +187,24 @@ const config::Interface* arrival(const config::Model& m, const TraceRequest& r) 
   return best != nullptr || m.interfaces.empty() ? best : &m.interfaces.front();
 }
 
+// Of the next hops that the kernel has not resolved it is known at least where they are.
+lb::NextHops words_of(const Compiled& compiled, const lb::TableContents& contents, const KernelWays& ways) {
+  std::size_t ids = 1;
+  const auto room_for = [&](lb::NextHopId id) { ids = std::max(ids, lb::index(id) + 1); };
+  for (const auto& [id, word] : compiled.next_hops) room_for(id);
+  for (const auto& [id, word] : ways.words) room_for(id);
+  for (const auto& [to, id] : contents.routes) room_for(id);
+  if (compiled.next_hop_index != nullptr)
+    for (const auto& [key, info] : compiled.next_hop_index->by_key) room_for(info.id);
+  lb::NextHops words(ids);
+  if (compiled.next_hop_index != nullptr)
+    for (const auto& [key, info] : compiled.next_hop_index->by_key)
+      words.set(info.id, lb::NextHopWord::unresolved(key.interface));
+  for (const auto& [id, word] : compiled.next_hops) words.set(id, word);
+  for (const auto& [id, word] : ways.words) words.set(id, word);
+  return words;
+}
+
 lb::MacAddress placeholder_mac(std::size_t port) {
   return {{0x02, 0, 0, 0, 0, static_cast<std::uint8_t>(port + 1)}};
 }
@@ -209,7 +228,7 @@ lb::Result<json::object> trace_file(const TraceRequest& request) {
 }
 
 lb::Result<json::object> trace_packet(const config::Model& model, const Compiled& compiled, const TraceRequest& request,
-                                      const std::optional<dataplane::Flow>& known) {
+                                      const std::optional<dataplane::Flow>& known, const KernelWays& ways) {
   const config::Interface* in = arrival(model, request);
   if (in == nullptr) {
     return lb::fail(request.interface.empty()
@@ -226,13 +245,12 @@ lb::Result<json::object> trace_packet(const config::Model& model, const Compiled
   if (!counters) return std::unexpected(counters.error());
   if (known) static_cast<void>(flows->insert(*known, 0));
 
-  std::size_t next_hop_ids = 1;
-  for (const auto& [id, word] : compiled.next_hops) next_hop_ids = std::max(next_hop_ids, lb::index(id) + 1);
-  lb::NextHops next_hops(next_hop_ids);
-  for (const auto& [id, word] : compiled.next_hops) next_hops.set(id, word);
+  lb::TableContents contents = compiled.contents;
+  std::ranges::copy(ways.routes, std::back_inserter(contents.routes));
+  const lb::NextHops next_hops = words_of(compiled, contents, ways);
 
   Story story(compiled, request);
-  const lb::PlainTables tables(compiled.contents);
+  const lb::PlainTables tables(contents);
   dataplane::MemoryIo io(*counters);
   dataplane::PacketPath<lb::PlainTables, dataplane::MemoryIo, StoryTracer> path(tables, io, *flows, *counters,
                                                                                 next_hops, StoryTracer{&story});

@@ -11,6 +11,7 @@
 #include "config/model.h"
 #include "control/compile.h"
 #include "control/endpoint.h"
+#include "control/kernel_ways.h"
 #include "dataplane/flow_table.h"
 #include "lb/address.h"
 #include "lb/result.h"
@@ -29,10 +30,11 @@ struct TraceRequest {
 /// Without a daemon, without EAL, without network: reads the file, compiles it, and asks. The object is docs/api.md's.
 [[nodiscard]] lb::Result<boost::json::object> trace_file(const TraceRequest& request);
 
-/// The same against one generation. `known`: the record a worker has for this packet, if one has. Refuses an
-/// interface that there is not.
+/// The same against one generation, and what the kernel adds to it. `known`: the record a worker has for this packet,
+/// if one has. Refuses an interface that there is not.
 [[nodiscard]] lb::Result<boost::json::object> trace_packet(const config::Model& model, const Compiled& compiled,
                                                            const TraceRequest& request,
-                                                           const std::optional<dataplane::Flow>& known);
+                                                           const std::optional<dataplane::Flow>& known,
+                                                           const KernelWays& ways = {});
 
 }  // namespace weir::control

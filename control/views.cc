@@ -216,33 +216,6 @@ json::object ports_view(const Running& r) {
   return list_of(r, "ports", std::move(rows));
 }
 
-json::object routes_view(const Running& r) {
-  json::array rows;
-  for (const config::Interface& i : r.model().interfaces)
-    for (const lb::Prefix& own : i.addresses)
-      rows.push_back(json::object{{"to", lb::to_string(lb::Prefix{own.network(), own.length})},
-                                  {"via", nullptr},
-                                  {"interface", i.name},
-                                  {"origin", "connected"}});
-  for (const config::Route& route : r.model().routes)
-    rows.push_back(json::object{{"to", lb::to_string(route.to)},
-                                {"via", lb::to_string(route.via)},
-                                {"interface", route.interface},
-                                {"origin", "file"}});
-  return list_of(r, "routes", std::move(rows));
-}
-
-json::object neighbors_view(const Running& r) {
-  json::array rows;
-  for (const config::Neighbor& n : r.model().neighbors)
-    rows.push_back(json::object{{"address", lb::to_string(n.address)},
-                                {"mac", lb::to_string(n.mac)},
-                                {"interface", n.interface},
-                                {"state", "permanent"},
-                                {"origin", "file"}});
-  return list_of(r, "neighbors", std::move(rows));
-}
-
 // Nanoseconds a packet by step; empty until a burst was timed.
 json::object step_ns_of(const dataplane::Worker& worker) {
   json::object steps;

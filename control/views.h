@@ -36,8 +36,9 @@ struct Running {
 [[nodiscard]] lb::Result<boost::json::object> services_view(const Running& r, const Query& filters);
 [[nodiscard]] lb::Result<boost::json::object> backends_view(const Running& r, const Query& filters);
 [[nodiscard]] boost::json::object ports_view(const Running& r);
-[[nodiscard]] boost::json::object routes_view(const Running& r);
-[[nodiscard]] boost::json::object neighbors_view(const Running& r);
+/// network_views.cc. `kernel`: as of now, since it changes without a generation.
+[[nodiscard]] boost::json::object routes_view(const Running& r, const KernelNetwork& kernel);
+[[nodiscard]] boost::json::object neighbors_view(const Running& r, const KernelNetwork& kernel);
 [[nodiscard]] boost::json::object workers_view(const Running& r);
 [[nodiscard]] boost::json::object drops_view(const Running& r);
 

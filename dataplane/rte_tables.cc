@@ -44,7 +44,8 @@ lb::Result<void> fits(const char* what, std::size_t wanted, std::size_t capacity
 std::size_t RteTables::memory(const Size& size) noexcept {
   const std::size_t hashes = (std::size_t{size.vips} + size.endpoints + size.addresses) * 160;
   const std::size_t lpm = (std::size_t{64} << 20) + std::size_t{tbl8_groups(size.routes)} * 1024 + size.routes * 16;
-  const std::size_t lpm6 = (std::size_t{64} << 20) + std::size_t{tbl8_groups6(size.routes)} * 1088 + size.routes * 192;
+  const std::size_t lpm6 =
+      (std::size_t{64} << 20) + std::size_t{tbl8_groups6(size.routes6)} * 1088 + size.routes6 * 192;
   return hashes + lpm + lpm6;
 }
 
@@ -64,10 +65,11 @@ lb::Result<RteTables> RteTables::create(const Size& size, int socket) {
     h.hash = std::move(*made);
   }
 
-  t.route_capacity_ = size.routes;
+  t.route_capacity_[0] = size.routes;
+  t.route_capacity_[1] = size.routes6;
   const rte_lpm_config config4{.max_rules = size.routes, .number_tbl8s = tbl8_groups(size.routes), .flags = 0};
   t.lpm_.reset(rte_lpm_create(unique_name("lpm").c_str(), socket, &config4));
-  const rte_lpm6_config config6{.max_rules = size.routes, .number_tbl8s = tbl8_groups6(size.routes), .flags = 0};
+  const rte_lpm6_config config6{.max_rules = size.routes6, .number_tbl8s = tbl8_groups6(size.routes6), .flags = 0};
   t.lpm6_.reset(rte_lpm6_create(unique_name("lpm6").c_str(), socket, &config6));
   if (!t.lpm_ || !t.lpm6_)
     return lb::fail(std::string("no EAL memory for the route tables: ") + rte_strerror(rte_errno));
@@ -103,7 +105,8 @@ lb::Result<void> RteTables::check(const lb::TableChanges& changes) const {
   std::size_t v4 = routes_held_[0], v6 = routes_held_[1];
   for (const auto& [prefix, id] : changes.routes.put)
     if (!routes_.contains(prefix)) ++(prefix.address.is_v4() ? v4 : v6);
-  return fits("routes and neighbours", std::max(v4, v6), route_capacity_);
+  if (auto ok = fits("IPv4 routes and neighbours", v4, route_capacity_[0]); !ok) return ok;
+  return fits("IPv6 routes and neighbours", v6, route_capacity_[1]);
 }
 
 namespace {
@@ -128,45 +131,66 @@ void remove_all(Hash& hash, const Of& changes) {
 }  // namespace
 
 lb::Result<void> RteTables::add(const lb::TableChanges& changes) {
-  if (auto ok = check(changes); !ok) return ok;
-  if (auto added = add_routes(changes); !added) return added;
-  put_all(vips_, changes.vips);
-  put_all(endpoints_, changes.endpoints);
-  put_all(addresses_, changes.addresses);
-  return {};
+  const auto added = add_some(changes, changes.routes.put.size() + 1);
+  return added ? lb::Result<void>() : std::unexpected(added.error());
 }
 
 // How many tbl8 groups a set of routes takes is only known by adding them; so what was added is taken back if they
 // run out.
-lb::Result<void> RteTables::add_routes(const lb::TableChanges& changes) {
+lb::Result<bool> RteTables::add_some(const lb::TableChanges& changes, std::size_t routes) {
   const auto& put = changes.routes.put;
-  for (std::size_t i = 0; i < put.size(); ++i) {
-    const int error = add_route(put[i].first, put[i].second);
-    if (error >= 0) continue;
-    for (std::size_t undo = i; undo-- > 0;) {
-      const auto before = routes_.find(put[undo].first);
-      if (before == routes_.end()) {
-        remove_route(put[undo].first);
-      } else {
-        static_cast<void>(add_route(before->first, before->second));
-      }
+  if (done_ == 0)
+    if (auto ok = check(changes); !ok) return std::unexpected(ok.error());
+  for (const std::size_t end = std::min(put.size(), done_ + routes); done_ < end; ++done_) {
+    const auto& [prefix, id] = put[done_];
+    if (const int error = add_route(prefix, id); error < 0) {
+      undo_routes();
+      return lb::fail("no room for the route " + lb::to_string(prefix) + ": " + rte_strerror(-error) +
+                      "; restart weir to serve this file");
     }
-    return lb::fail("no room for the route " + lb::to_string(put[i].first) + ": " + rte_strerror(-error) +
-                    "; restart weir to serve this file");
+    const auto [at, is_new] = routes_.try_emplace(prefix, id);
+    before_.emplace_back(prefix, is_new ? lb::NextHopId::kNone : at->second);
+    at->second = id;
+    if (is_new) ++routes_held_[!prefix.address.is_v4()];
+    is_new_.push_back(is_new);
   }
-  for (const auto& [prefix, id] : put)
-    if (routes_.insert_or_assign(prefix, id).second) ++routes_held_[!prefix.address.is_v4()];
-  return {};
+  if (done_ < put.size()) return false;
+  done_ = 0, before_.clear(), is_new_.clear();
+  put_all(vips_, changes.vips);
+  put_all(endpoints_, changes.endpoints);
+  put_all(addresses_, changes.addresses);
+  return true;
 }
 
-void RteTables::remove(const lb::TableChanges& changes) {
-  remove_all(vips_, changes.vips);
-  remove_all(endpoints_, changes.endpoints);
-  remove_all(addresses_, changes.addresses);
-  for (const lb::Prefix& prefix : changes.routes.removed) {
-    remove_route(prefix);
-    routes_held_[!prefix.address.is_v4()] -= routes_.erase(prefix);
+void RteTables::undo_routes() {
+  for (std::size_t i = before_.size(); i-- > 0;) {
+    const auto& [prefix, id] = before_[i];
+    if (is_new_[i]) {
+      remove_route(prefix);
+      routes_.erase(prefix);
+      --routes_held_[!prefix.address.is_v4()];
+    } else {
+      static_cast<void>(add_route(prefix, id));
+      routes_[prefix] = id;
+    }
   }
+  done_ = 0, before_.clear(), is_new_.clear();
+}
+
+bool RteTables::remove_some(const lb::TableChanges& changes, std::size_t routes) {
+  const auto& removed = changes.routes.removed;
+  if (done_ == 0) {
+    remove_all(vips_, changes.vips);
+    remove_all(endpoints_, changes.endpoints);
+    remove_all(addresses_, changes.addresses);
+  }
+  for (const std::size_t end = std::min(removed.size(), done_ + routes); done_ < end; ++done_) {
+    remove_route(removed[done_]);
+    routes_held_[!removed[done_].address.is_v4()] -= routes_.erase(removed[done_]);
+  }
+  if (done_ < removed.size()) return false;
+  done_ = 0;
+  return true;
 }
 
 void RteTables::reclaim() {

@@ -31,7 +31,8 @@ class RteTables {
     std::uint32_t vips = 16'384;
     std::uint32_t endpoints = 65'536;
     std::uint32_t addresses = 32'768;
-    std::uint32_t routes = 16'384;  // of each family, neighbours included
+    std::uint32_t routes = 16'384;   // of IPv4, neighbours included
+    std::uint32_t routes6 = 16'384;  // of IPv6
   };
   [[nodiscard]] static lb::Result<RteTables> create(const Size& size, int socket);
   /// EAL memory that create() takes, in bytes, roughly and rather too much.
@@ -40,7 +41,15 @@ class RteTables {
   // ---- control's side; one thread ----
   /// Adds and changes entries; removals wait for remove(). Refuses, changing nothing, what does not fit.
   [[nodiscard]] lb::Result<void> add(const lb::TableChanges& changes);
-  void remove(const lb::TableChanges& changes);
+  /// add() in parts of at most `routes` routes, for one that must not take long: rte_lpm goes through all routes of a
+  /// length for each that it adds, 100 us at 100,000. True: all is added. On error all parts are undone.
+  [[nodiscard]] lb::Result<bool> add_some(const lb::TableChanges& changes, std::size_t routes);
+  /// In such parts too; true: all is removed.
+  bool remove_some(const lb::TableChanges& changes, std::size_t routes);
+  void remove(const lb::TableChanges& changes) {
+    while (!remove_some(changes, changes.routes.removed.size() + 1)) {
+    }
+  }
   void reclaim();
 
   // ---- the workers' side: as lb::PlainTables; at most 64 keys ----
@@ -81,7 +90,7 @@ class RteTables {
   [[nodiscard]] static lb::Result<Hash> create_hash(const char* what, std::uint32_t entries, std::uint32_t key_bytes,
                                                     int socket);
   [[nodiscard]] lb::Result<void> check(const lb::TableChanges& changes) const;
-  [[nodiscard]] lb::Result<void> add_routes(const lb::TableChanges& changes);
+  void undo_routes();
   [[nodiscard]] int add_route(const lb::Prefix& prefix, lb::NextHopId id);
   void remove_route(const lb::Prefix& prefix);
 
@@ -101,9 +110,12 @@ class RteTables {
   Hash vips_, endpoints_, addresses_;
   std::unique_ptr<rte_lpm, FreeLpm> lpm_;
   std::unique_ptr<rte_lpm6, FreeLpm> lpm6_;
-  std::uint32_t route_capacity_ = 0;
-  std::map<lb::Prefix, lb::NextHopId> routes_;  // what the LPMs hold
-  std::size_t routes_held_[2] = {};             // of them, IPv4 and IPv6
+  std::uint32_t route_capacity_[2] = {};                      // IPv4 and IPv6
+  std::size_t done_ = 0;                                      // routes of the change under way
+  std::vector<std::pair<lb::Prefix, lb::NextHopId>> before_;  // what they were
+  std::vector<bool> is_new_;                                  // of them, those that were not there
+  std::map<lb::Prefix, lb::NextHopId> routes_;                // what the LPMs hold
+  std::size_t routes_held_[2] = {};                           // of them, IPv4 and IPv6
 };
 
 }  // namespace weir::dataplane

@@ -148,7 +148,7 @@ class World {
         table_(must(FlowTable::create({v6 ? 1000 : std::max(kMaxFlows, flows), v6 ? kMaxFlows : 1000},
                                       {random_(), random_()}))),
         tables_(
-            must(RteTables::create({.vips = 64, .endpoints = 1024, .addresses = 64, .routes = 1024}, SOCKET_ID_ANY))),
+            must(RteTables::create({.vips = 64, .endpoints = 1024, .addresses = 64, .routes = 1024, .routes6 = 1024}, SOCKET_ID_ANY))),
         compiled_(must(control::Compiler({kUplinkMac, kServersMac}).compile(make_model(), 1))),
         owners_(workers, lb::HashKey{random_(), random_()}),
         steering_(owners_, 0, {false, false}),

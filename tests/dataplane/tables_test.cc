@@ -105,7 +105,7 @@ TEST(Tables, RteOnesAnswerAsPlainOnesWhileTheirContentsChange) {
 TEST(Tables, WhatDoesNotFitIsRefusedAndChangesNothing) {
   std::mt19937 random(2);
   auto rte = WorkerState::value(
-      dataplane::RteTables::create({.vips = 64, .endpoints = 64, .addresses = 64, .routes = 64}, SOCKET_ID_ANY));
+      dataplane::RteTables::create({.vips = 64, .endpoints = 64, .addresses = 64, .routes = 64, .routes6 = 64}, SOCKET_ID_ANY));
   lb::TableContents small, large;
   for (std::uint16_t i = 1; i <= 32; ++i)
     small.vips[{Address::v4({}), lb::Protocol::kTcp, be16::from_host(i)}] = lb::VipId(i);
@@ -120,7 +120,7 @@ TEST(Tables, WhatDoesNotFitIsRefusedAndChangesNothing) {
 
 TEST(Tables, RoutesThatFindNoRoomAreTakenBack) {
   auto rte = WorkerState::value(
-      dataplane::RteTables::create({.vips = 64, .endpoints = 64, .addresses = 64, .routes = 20'000}, SOCKET_ID_ANY));
+      dataplane::RteTables::create({.vips = 64, .endpoints = 64, .addresses = 64, .routes = 20'000, .routes6 = 20'000}, SOCKET_ID_ANY));
   lb::TableContents small, large;
   small.routes = {{*lb::parse_prefix("0.0.0.0/0"), lb::NextHopId(1)},
                   {*lb::parse_prefix("10.0.0.0/30"), lb::NextHopId(2)}};

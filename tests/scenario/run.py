@@ -31,7 +31,7 @@ from lab import net
 from scenario import Report, Skipped
 
 SCENARIOS = {f"{module.__name__}.{function.__name__}": function
-             for module in (announce, pair, start, trace, traffic, show, reload, life, privileges, bonding, workers, twin,
+             for module in (announce, pair, start, trace, traffic, show, reload, life, kernel, privileges, bonding, workers, twin,
                             capture)
              for function in module.SCENARIOS}
 

@@ -6,6 +6,7 @@
     bird.py       BIRD 2, and keepalived.py: who moves routes and addresses
     daemon.py     one `weir run`, its command line and its counters
     load.py       clients: counted requests, keep-alive connections, wrk, bulk transfers, DNS questions
+    bird.py       BIRD 2 in a namespace
     segment.py    announcements on a link: heard, sent, asked for
     responder.py  what runs in a backend beside nginx: a DNS server that answers with its name, an upload sink
 

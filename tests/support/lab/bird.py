@@ -4,6 +4,27 @@ import time
 
 from . import net
 
+# What every bird.conf here begins with: routes learnt by BGP go to the kernel.
+BASE = """\
+log stderr all;
+router id {router_id};
+protocol device {{ scan time 2; }}
+protocol kernel {{ ipv4 {{ import none; export where source = RTS_BGP; }}; scan time 5; }}
+"""
+
+
+def bgp(name, neighbor, own_as, its_as, exports="none"):
+    """A BGP session's protocol. Short timers: a lab does not wait for what an operator would not notice."""
+    return f"""\
+protocol bgp {name} {{
+  local as {own_as};
+  neighbor {neighbor} as {its_as};
+  connect retry time 1; connect delay time 1; error wait time 1, 2;
+  hold time 9; keepalive time 3;
+  ipv4 {{ import all; export {exports}; next hop self; }};
+}}
+"""
+
 
 class Bird:
     """`with Bird(site, namespace, conf) as bird:` runs it until the block ends. `conf` is bird.conf."""
@@ -30,3 +51,15 @@ class Bird:
 
     def ask(self, *words, check=True):
         return net.run("birdc", "-s", self._control, *words, check=check)
+
+    def wait_up(self, session, wait_s=30):
+        """Seconds until the session is established; None if it never is."""
+        began = time.monotonic()
+        while "Established" not in self.ask("show", "protocols", session).stdout:
+            if time.monotonic() - began > wait_s:
+                return None
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+    def log(self):
+        return self._site.log(f"bird-{self._namespace}")

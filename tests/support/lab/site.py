@@ -83,6 +83,11 @@ class Site(contextlib.ExitStack):
     def namespace(self, name):
         return self._namespaces[name]
 
+    def add_namespace(self, name):
+        """One more, with nothing in it."""
+        self._namespaces[name] = net.Namespace(self.prefix + name)
+        return self._namespaces[name]
+
     def members(self, weights):
         """(Backend, weight) for pairs of backend number and weight."""
         return [(self.backends[number - 1], weight) for number, weight in weights]
