@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests/support"))
 import announce
 import bonding
 import capture
+import kernel
 import life
 import pair
 import privileges
