@@ -940,10 +940,10 @@ class PacketPath {
     const bool is_known = index(id) < snapshot_->interfaces.size() && !snapshot_->interfaces[index(id)].name.empty();
     if (!is_known || bytes.size() < sizeof(lb::EthernetHeader)) return counters_.drop(lb::DropReason::kInjectBad);
     const lb::InterfaceEntry& out = snapshot_->interfaces[index(id)];
-    if (bytes.size() > out.mtu + sizeof(lb::EthernetHeader)) return counters_.drop(lb::DropReason::kInjectBad);
+    if (bytes.size() > out.mtu + sizeof(lb::EthernetHeader)) return drop_own(bytes, out, lb::DropReason::kInjectBad);
     const std::size_t tag = lb::link_length(out.vlan) - sizeof(lb::EthernetHeader);
     Frame frame = io_.make(bytes.size() + tag);
-    if (frame == nullptr) return counters_.drop(lb::DropReason::kMbufAlloc);
+    if (frame == nullptr) return drop_own(bytes, out, lb::DropReason::kMbufAlloc);
     std::uint8_t* to = Io::data(frame);
     std::memcpy(to, bytes.data(), kMacs);
     if (tag > 0) {
@@ -952,6 +952,11 @@ class PacketPath {
     }
     std::memcpy(to + kMacs + tag, bytes.data() + kMacs, bytes.size() - kMacs);
     io_.transmit(out.port, frame);
+  }
+
+  void drop_own(std::span<const std::uint8_t> bytes, const lb::InterfaceEntry& out, lb::DropReason reason) noexcept {
+    counters_.drop(reason);
+    io_.refused(bytes, out.port, reason);
   }
 
   // ---- small questions ----

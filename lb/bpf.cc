@@ -64,38 +64,12 @@ const char* fault_in(const BpfInstruction& in, std::size_t i, std::size_t n) {
   return nullptr;
 }
 
-std::uint32_t calculate(std::uint16_t operation, std::uint32_t a, std::uint32_t b) noexcept {
-  switch (operation) {
-    case kAdd: return a + b;
-    case kSub: return a - b;
-    case kMul: return a * b;
-    case kDiv: return a / b;
-    case kMod: return a % b;
-    case kOr: return a | b;
-    case kAnd: return a & b;
-    case kXor: return a ^ b;
-    case kLsh: return b < 32 ? a << b : 0;
-    case kRsh: return b < 32 ? a >> b : 0;
-    case kNeg: return 0 - a;
-    default: return 0;
-  }
-}
-
-bool holds(std::uint16_t condition, std::uint32_t a, std::uint32_t b) noexcept {
-  switch (condition) {
-    case kJeq: return a == b;
-    case kJgt: return a > b;
-    case kJge: return a >= b;
-    default: return (a & b) != 0;  // kJset
-  }
-}
-
-// Big-endian, of as many bytes as the code's size says; false: beyond the end. `at` does not wrap: it has 64 bits.
-bool load(std::span<const std::uint8_t> frame, std::uint64_t at, std::uint16_t code, std::uint32_t& to) noexcept {
-  const unsigned bytes = (code & 0x18) == kW ? 4 : (code & 0x18) == kH ? 2 : 1;
-  if (at + bytes > frame.size()) return false;
+// Big-endian, of `kBytes` bytes; false: beyond the end. `at` has 64 bits, so that it does not wrap.
+template <unsigned kBytes>
+bool load(std::span<const std::uint8_t> frame, std::uint64_t at, std::uint32_t& to) noexcept {
+  if (at + kBytes > frame.size()) return false;
   std::uint32_t value = 0;
-  for (unsigned i = 0; i < bytes; ++i) value = value << 8 | frame[at + i];
+  for (unsigned i = 0; i < kBytes; ++i) value = value << 8 | frame[at + i];
   to = value;
   return true;
 }
@@ -113,56 +87,69 @@ Result<BpfProgram> BpfProgram::create(std::vector<BpfInstruction> instructions) 
   return BpfProgram(std::move(instructions));
 }
 
+// One switch over whole codes: a jump table.
 std::uint32_t BpfProgram::run(std::span<const std::uint8_t> frame, std::size_t length) const noexcept {
   std::uint32_t a = 0, x = 0;
   std::array<std::uint32_t, kScratchWords> scratch{};
   const auto wire_length = static_cast<std::uint32_t>(length);
-  for (std::size_t i = 0;; ++i) {
-    const BpfInstruction& in = instructions_[i];
-    const std::uint32_t operand = (in.code & kX) != 0 ? x : in.k;  // for kAlu and kJmp
-    switch (in.code & 0x07) {
-      case kLd:
-        switch (in.code & 0xe0) {
-          case kImm: a = in.k; break;
-          case kMem: a = scratch[in.k]; break;
-          case kLen: a = wire_length; break;
-          case kAbs:
-            if (!load(frame, in.k, in.code, a)) return 0;
-            break;
-          default:  // kInd
-            if (!load(frame, std::uint64_t{x} + in.k, in.code, a)) return 0;
-        }
-        break;
-      case kLdx:
-        switch (in.code & 0xe0) {
-          case kImm: x = in.k; break;
-          case kMem: x = scratch[in.k]; break;
-          case kLen: x = wire_length; break;
-          default:  // kMsh: an IPv4 header's length
-            if (!load(frame, in.k, kB, x)) return 0;
-            x = (x & 0x0f) << 2;
-        }
+  const auto jump = [](const BpfInstruction& in, bool holds) { return holds ? in.jump_true : in.jump_false; };
+  for (const BpfInstruction* p = instructions_.data();; ++p) {
+    const BpfInstruction& in = *p;
+    switch (in.code) {
+        // clang-format off
+      case kLd | kImm: a = in.k; break;
+      case kLd | kMem: a = scratch[in.k]; break;
+      case kLd | kLen: a = wire_length; break;
+      case kLd | kW | kAbs: if (!load<4>(frame, in.k, a)) return 0; break;
+      case kLd | kH | kAbs: if (!load<2>(frame, in.k, a)) return 0; break;
+      case kLd | kB | kAbs: if (!load<1>(frame, in.k, a)) return 0; break;
+      case kLd | kW | kInd: if (!load<4>(frame, std::uint64_t{x} + in.k, a)) return 0; break;
+      case kLd | kH | kInd: if (!load<2>(frame, std::uint64_t{x} + in.k, a)) return 0; break;
+      case kLd | kB | kInd: if (!load<1>(frame, std::uint64_t{x} + in.k, a)) return 0; break;
+      case kLdx | kImm: x = in.k; break;
+      case kLdx | kMem: x = scratch[in.k]; break;
+      case kLdx | kLen: x = wire_length; break;
+      case kLdx | kB | kMsh:  // an IPv4 header's length
+        if (!load<1>(frame, in.k, x)) return 0;
+        x = (x & 0x0f) << 2;
         break;
       case kSt: scratch[in.k] = a; break;
       case kStx: scratch[in.k] = x; break;
-      case kAlu: {
-        const std::uint16_t operation = in.code & 0xf0;
-        if ((operation == kDiv || operation == kMod) && operand == 0) return 0;
-        a = calculate(operation, a, operand);
-        break;
-      }
-      case kJmp:
-        if ((in.code & 0xf0) == kJa)
-          i += in.k;
-        else
-          i += holds(in.code & 0xf0, a, operand) ? in.jump_true : in.jump_false;
-        break;
-      case kRet: return (in.code & 0x18) == kA ? a : in.k;
-      default:  // kMisc
-        if (in.code == (kMisc | kTax))
-          x = a;
-        else
-          a = x;
+      case kAlu | kAdd | kK: a += in.k; break;
+      case kAlu | kSub | kK: a -= in.k; break;
+      case kAlu | kMul | kK: a *= in.k; break;
+      case kAlu | kDiv | kK: a /= in.k; break;
+      case kAlu | kMod | kK: a %= in.k; break;
+      case kAlu | kOr | kK: a |= in.k; break;
+      case kAlu | kAnd | kK: a &= in.k; break;
+      case kAlu | kXor | kK: a ^= in.k; break;
+      case kAlu | kLsh | kK: a = in.k < 32 ? a << in.k : 0; break;
+      case kAlu | kRsh | kK: a = in.k < 32 ? a >> in.k : 0; break;
+      case kAlu | kAdd | kX: a += x; break;
+      case kAlu | kSub | kX: a -= x; break;
+      case kAlu | kMul | kX: a *= x; break;
+      case kAlu | kDiv | kX: if (x == 0) return 0; a /= x; break;
+      case kAlu | kMod | kX: if (x == 0) return 0; a %= x; break;
+      case kAlu | kOr | kX: a |= x; break;
+      case kAlu | kAnd | kX: a &= x; break;
+      case kAlu | kXor | kX: a ^= x; break;
+      case kAlu | kLsh | kX: a = x < 32 ? a << x : 0; break;
+      case kAlu | kRsh | kX: a = x < 32 ? a >> x : 0; break;
+      case kAlu | kNeg: a = 0 - a; break;
+      case kJmp | kJa: p += in.k; break;
+      case kJmp | kJeq | kK: p += jump(in, a == in.k); break;
+      case kJmp | kJgt | kK: p += jump(in, a > in.k); break;
+      case kJmp | kJge | kK: p += jump(in, a >= in.k); break;
+      case kJmp | kJset | kK: p += jump(in, (a & in.k) != 0); break;
+      case kJmp | kJeq | kX: p += jump(in, a == x); break;
+      case kJmp | kJgt | kX: p += jump(in, a > x); break;
+      case kJmp | kJge | kX: p += jump(in, a >= x); break;
+      case kJmp | kJset | kX: p += jump(in, (a & x) != 0); break;
+      case kMisc | kTax: x = a; break;
+      case kMisc | kTxa: a = x; break;
+      case kRet | kA: return a;
+      // clang-format on
+      default: return in.k;  // kRet | kK: create() has seen to it that there is no other
     }
   }
 }
