@@ -34,6 +34,12 @@ std::string text(HugePages h) {
   static constexpr std::string_view kNames[] = {"auto", "always", "never"};
   return std::string(kNames[static_cast<std::size_t>(h)]);
 }
+std::string text(bool b) {
+  return b ? "true" : "false";
+}
+std::string text(Transit t) {
+  return t == Transit::kKernel ? "kernel" : "drop";
+}
 std::string text(AnnounceSegment s) {
   return s == AnnounceSegment::kAlways ? "always" : "never";
 }
@@ -209,6 +215,7 @@ void Differ::settings() {
   setting("conntrack.timeouts.icmp", s.icmp, t.icmp);
   setting("announce.segment", a.announce.segment, b.announce.segment);
   setting("announce.interfaces", text(a.announce.interfaces), text(b.announce.interfaces));
+  setting("transit", a.transit, b.transit);
 }
 
 void Differ::ports() {
@@ -240,6 +247,7 @@ void Differ::interfaces() {
         key("interface", b.name, "vlan", a.vlan, b.vlan);
         key("interface", b.name, "mac", a.mac, b.mac, restart_if("interfaces.mac"));
         key("interface", b.name, "mtu", a.mtu, b.mtu, restart_if("interfaces.mtu"));
+        key("interface", b.name, "twin", a.twin, b.twin);
         match<lb::Prefix>(
             a.addresses, b.addresses, [](const lb::Prefix& p) { return p; },
             [&](const lb::Prefix& p) { add(ChangeKind::kRemoved, "address", b.name + " " + to_string(p)); },

@@ -156,6 +156,7 @@ lb::Result<void> DataPlane::make_workers(const config::Model& m, const Placement
   auto rings = dataplane::WorkerRings::create(m.workers);
   if (!rings) return std::unexpected(rings.error());
   rings_ = std::move(*rings);
+  sessions_ = std::make_unique<dataplane::SpokenSessions>(random_bytes<lb::HashKey>());
   std::vector<dataplane::QueuePlan::Queues> queues;
   for (const dataplane::Port& port : ports_) queues.push_back({port.rx_queues(), port.tx_queues()});
   const dataplane::QueuePlan plan(m.workers, queues);
@@ -164,6 +165,7 @@ lb::Result<void> DataPlane::make_workers(const config::Model& m, const Placement
         .index = w,
         .core = placement.cores[w],
         .sleeps_when_idle = std::ranges::all_of(ports_, &dataplane::Port::is_software),
+        .sessions = sessions_.get(),
         .pool = pool_.get(),
         .flows = {m.conntrack.capacity / m.workers, m.conntrack.wide_capacity / m.workers}};
     if (auto done = give_queues(options, plan); !done) return done;

@@ -80,6 +80,7 @@ class DataPlane {
   std::unique_ptr<dataplane::Rcu> rcu_;
   std::unique_ptr<lb::Owners> owners_;
   std::unique_ptr<dataplane::WorkerRings> rings_;
+  std::unique_ptr<dataplane::SpokenSessions> sessions_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::unique_ptr<dataplane::Twin> twin_;
 };

@@ -27,6 +27,7 @@
 #include "dataplane/held.h"
 #include "dataplane/punt.h"
 #include "dataplane/side_rings.h"
+#include "dataplane/spoken_sessions.h"
 #include "dataplane/steering.h"
 #include "dataplane/step_clock.h"
 #include "lb/answer.h"
@@ -114,10 +115,13 @@ class PacketPath {
 
   // ---- frames that were not received ----
 
+  /// The BGP sessions that all workers know of; without, none is known.
+  void share(SpokenSessions* sessions) noexcept { sessions_ = sessions; }
   /// Sends one of the kernel's, from the twin of `interface`, on that interface's port.
   void inject(lb::InterfaceId interface, std::span<const std::uint8_t> frame, const lb::Snapshot& snapshot) noexcept {
     snapshot_ = &snapshot;
     counters_.injected.add();
+    if (sessions_ != nullptr) note_session(frame);
     send_own(interface, frame);
   }
   /// Sends one that Weir has made beside the workers.
@@ -822,7 +826,9 @@ class PacketPath {
   bool punt_own(Walk& w) noexcept {
     if (has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
     if (!w.in->has_twin) return drop(w, lb::DropReason::kNoTwin);
-    return punt(w, class_of_own(w.packet, headers_of(w), w.is_fragment));
+    const auto punt_class = class_of_own(w.packet, headers_of(w), w.is_fragment);
+    const bool is_known = punt_class == lb::PuntClass::kBgpNew && sessions_ != nullptr && sessions_->has(w.packet);
+    return punt(w, is_known ? lb::PuntClass::kBgp : punt_class);
   }
 
   // Unicast to nobody here. The kernel routes it, or not, as it is told to.
@@ -935,6 +941,13 @@ class PacketPath {
 
   // ---- frames that were not received: the kernel's, and those that control makes ----
 
+  void note_session(std::span<const std::uint8_t> frame) noexcept {
+    lb::Link link;
+    lb::Packet p;
+    if (lb::parse_link(frame, link) || (link.type != lb::kEtherIpv4 && link.type != lb::kEtherIpv6)) return;
+    if (!lb::parse_ip(frame, link, p) && is_bgp(p)) sessions_->sent(p);
+  }
+
   // Sent as they are, but for the VLAN tag.
   void send_own(lb::InterfaceId id, std::span<const std::uint8_t> bytes) noexcept {
     const bool is_known = index(id) < snapshot_->interfaces.size() && !snapshot_->interfaces[index(id)].name.empty();
@@ -1038,6 +1051,7 @@ class PacketPath {
   lb::TokenBucket resets_{kAnswersPerSecond, kAnswersPerSecond};
   lb::TokenBucket unreachables_{kAnswersPerSecond, kAnswersPerSecond};
   PuntBuckets punt_buckets_;
+  SpokenSessions* sessions_ = nullptr;
   lb::TokenBucket wants_{kAnswersPerSecond, kAnswersPerSecond};
   HeldFrames<Frame> held_;
   std::uint64_t tended_ns_ = 0;

@@ -69,15 +69,20 @@ inline constexpr std::uint16_t kPortLlmnr = 5355;
   return (icmp6_type >= 133 && icmp6_type <= 137) || (icmp6_type >= 130 && icmp6_type <= 132) || icmp6_type == 143;
 }
 
+/// Not of a fragment, which has no ports.
+[[nodiscard]] inline bool is_bgp(const lb::Packet& p) noexcept {
+  return p.protocol == lb::Protocol::kTcp &&
+         (p.source_port.host() == kPortBgp || p.destination_port.host() == kPortBgp);
+}
+
 /// The class of an IP packet that is for this box: to an own address, a broadcast or a link's group. `frame` holds
 /// the packet's headers. A fragment has no ports and says nothing of its protocol's header.
 [[nodiscard]] inline lb::PuntClass class_of_own(const lb::Packet& p, std::span<const std::uint8_t> frame,
                                                 bool is_fragment) noexcept {
   using lb::PuntClass;
   if (p.has_ports() && !is_fragment) {
-    const std::uint16_t from = p.source_port.host(), to = p.destination_port.host();
-    if (p.protocol == lb::Protocol::kTcp && (from == kPortBgp || to == kPortBgp))
-      return (p.tcp_flags & (lb::kTcpSyn | lb::kTcpAck)) == lb::kTcpSyn ? PuntClass::kBgpNew : PuntClass::kBgp;
+    const std::uint16_t to = p.destination_port.host();
+    if (is_bgp(p)) return PuntClass::kBgpNew;  // kBgp, where the kernel has spoken on it
     if (p.protocol == lb::Protocol::kUdp && (to == kPortBfd || to == kPortBfdMultihop)) return PuntClass::kRouting;
     if (to == kPortMdns || to == kPortLlmnr) return PuntClass::kOwn;  // chatter of hosts, though to a link's group
     return is_link_group(p.destination) ? PuntClass::kRouting : PuntClass::kOwn;

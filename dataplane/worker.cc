@@ -78,7 +78,9 @@ Worker::Worker(const Options& options, const RteTables& tables, const lb::NextHo
       beside_(std::move(beside)),
       steering_(owners, static_cast<lb::WorkerIndex>(options.index), options.hashes),
       io_(options.tx, counters_, rings.out_of(static_cast<lb::WorkerIndex>(options.index)), &beside_, options.pool),
-      path_(tables, io_, flows_, counters_, next_hops, {}, rings.workers() > 1 ? &steering_ : nullptr) {}
+      path_(tables, io_, flows_, counters_, next_hops, {}, rings.workers() > 1 ? &steering_ : nullptr) {
+  path_.share(options.sessions);
+}
 
 Worker::~Worker() {
   ask_to_stop();

@@ -85,7 +85,8 @@ class Worker {
     std::vector<TxQueue> tx;        // by PortIndex
     std::vector<bool> hashes;       // by PortIndex: the port claims to hash by the owners' key
     bool sleeps_when_idle = false;  // all its ports are software
-    rte_mempool* pool = nullptr;    // for frames that were not received
+    SpokenSessions* sessions = nullptr;
+    rte_mempool* pool = nullptr;  // for frames that were not received
     FlowTable::Size flows;
   };
   /// What it shares outlives it. The first snapshot is published before start().

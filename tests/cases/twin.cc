@@ -107,19 +107,19 @@ void add_own(Cases& cases) {
 // ---- routing ----
 
 void add_routing(Cases& cases) {
-  add(cases, "BGP: sessions apart from connections to be, whichever end opened them")
+  add(cases, "BGP, whichever end opened it, as long as the kernel has not spoken (twin_path_test.cc: and when it has)")
       .in(from_client().ipv4(kRouter, kUplinkAddress).tcp(4000, 179, kSyn))
       .punts({Event::kPuntedBgpNew})
       .in(from_client().ipv4(kRouter, kUplinkAddress).tcp(179, 4000, kSyn))
       .punts({Event::kPuntedBgpNew})
       .in(from_client().ipv4(kRouter, kUplinkAddress).tcp(179, 4000, kSyn | kAck))
-      .punts({Event::kPuntedBgp})
+      .punts({Event::kPuntedBgpNew})
       .in(from_client().ipv4(kRouter, kUplinkAddress).tcp(4000, 179, kAck).payload("keepalive"))
-      .punts({Event::kPuntedBgp})
+      .punts({Event::kPuntedBgpNew})
       .in(from_client().ipv6(kRouter6, kUplinkAddress6).tcp(179, 4000, kAck))
-      .punts({Event::kPuntedBgp})
+      .punts({Event::kPuntedBgpNew})
       .in(from_client().ipv6("fe80::fe", "fe80::1").tcp(4000, 179, kAck))
-      .punts({Event::kPuntedBgp});
+      .punts({Event::kPuntedBgpNew});
   add(cases, "BFD, OSPF, VRRP, PIM and the rest of the link's groups")
       .in(from_client().ipv4(kRouter, kUplinkAddress, {.ttl = 255}).udp(49152, 3784))
       .punts({Event::kPuntedRouting})
@@ -320,8 +320,6 @@ void add_limits(Cases& cases) {
   const Packet ping = from_client().ipv4(kClient, kUplinkAddress).icmp_echo(1, 1);
   const Packet bfd = from_client().ipv4(kRouter, kUplinkAddress, {.ttl = 255}).udp(49152, 3784);
   const std::vector<Kind> kinds{{"routing", bfd, Event::kPuntedRouting, DropReason::kPuntRouting, 20'000},
-                                {"bgp", from_client().ipv4(kRouter, kUplinkAddress).tcp(4000, 179, kAck),
-                                 Event::kPuntedBgp, DropReason::kPuntBgp, 20'000},
                                 {"bgp_new", from_client().ipv4(kRouter, kUplinkAddress).tcp(4000, 179, kSyn),
                                  Event::kPuntedBgpNew, DropReason::kPuntBgpNew, 1'000},
                                 {"neighbor", from_client().arp_reply(kRouterMac, kRouter, kUplinkMac, kUplinkAddress),

@@ -121,6 +121,8 @@ TEST(Diff, SeesEveryKeyThatTheReaderTakes) {
       {"interfaces[].addresses[]", {"10.0.0.1/24", "10.0.0.2/24"}},
       {"interfaces[].mac", {", mac: \"02:00:00:00:00:01\"", ""}},
       {"interfaces[].mtu", {"mtu: 1500", "mtu: 1400"}},
+      {"interfaces[].twin", {"twin: false", "twin: true"}},
+      {"transit", {"transit: drop", "transit: kernel"}},
       {"announce.segment", {"segment: always", "segment: never"}},
       {"announce.interfaces[]", {", interfaces: [lan]}", "}"}},
       {"routes[].to", {"0.0.0.0/0", "192.0.2.0/24"}},
@@ -138,9 +140,7 @@ TEST(Diff, SeesEveryKeyThatTheReaderTakes) {
       {"services[].backends[].weight", {"weight: 1", "weight: 2"}},
   };
   // Keys of one value only in this version, and those that need two edits at once.
-  const std::set<std::string_view> without{"interfaces[].twin",
-                                           "transit",
-                                           "stop.grace",
+  const std::set<std::string_view> without{"stop.grace",
                                            "services[].mode",
                                            "services[].hash",
                                            "services[].scheduler",

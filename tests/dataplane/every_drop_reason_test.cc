@@ -11,14 +11,15 @@ bool has_a_test_of_its_own(lb::DropReason reason) {
   return reason == lb::DropReason::kTxFull ||        // rte_path_test.cc: DropsWhatAFullPortDoesNotTake
          reason == lb::DropReason::kHandoverFull ||  // workers_test.cc: DropsWhatAFullRingDoesNotTake
          // twin_path_test.cc
-         reason == lb::DropReason::kTwinFull || reason == lb::DropReason::kMbufAlloc ||
-         reason == lb::DropReason::kInjectBad;
+         reason == lb::DropReason::kPuntBgp || reason == lb::DropReason::kTwinFull ||
+         reason == lb::DropReason::kMbufAlloc || reason == lb::DropReason::kInjectBad;
 }
 
 // Events of more than one worker: workers_test.cc and steering_test.cc.
 bool has_a_test_of_its_own(lb::Event event) {
   return event == lb::Event::kHandedOver || event == lb::Event::kTakenOver || event == lb::Event::kHandedToSend ||
-         event == lb::Event::kSteeringRefuted || event == lb::Event::kHeldSent;  // twin_path_test.cc
+         event == lb::Event::kSteeringRefuted || event == lb::Event::kHeldSent ||
+         event == lb::Event::kPuntedBgp;  // twin_path_test.cc
 }
 
 // What really happens, not what the table says: that the two agree is path_test.cc's business.

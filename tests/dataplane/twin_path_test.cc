@@ -142,6 +142,45 @@ TEST_F(TwinPath, SaysFromWhichInterfaceItCame) {
   EXPECT_EQ(io_.punted[1].interface, interface("servers"));
 }
 
+// ---- BGP ----
+
+TEST_F(TwinPath, KeepsSessionsApartFromAFloodToTheirPort) {
+  dataplane::SpokenSessions sessions({1, 2});
+  path_.share(&sessions);
+  constexpr std::string_view kRouter = "198.51.100.254";
+  const auto from_peer = [&](std::uint16_t port, std::uint8_t flags) {
+    return from_client().ipv4(kRouter, kUplinkAddress, {.ttl = 1}).tcp(port, 179, flags);
+  };
+  const auto by_kernel = [&](std::uint16_t port, std::uint8_t flags) {
+    static_cast<void>(inject(interface("uplink"),
+                             to_client().ipv4(kUplinkAddress, kRouter, {.ttl = 1}).tcp(179, port, flags).bytes()));
+  };
+  const auto punted = [&](lb::Event e) { return counters().counted(e); };
+
+  // The handshake: the kernel's SYN-ACK says nothing yet, since it answers every SYN.
+  arrive(from_peer(4000, kSyn));
+  by_kernel(4000, kSyn | kAck);
+  arrive(from_peer(4000, kAck));
+  EXPECT_EQ(punted(lb::Event::kPuntedBgpNew), 2u);
+  by_kernel(4000, kAck);
+  arrive(from_peer(4000, kAck));
+  EXPECT_EQ(punted(lb::Event::kPuntedBgp), 1u);
+
+  // Others are not known by that, nor by a RST.
+  by_kernel(4001, kRst | kAck);
+  arrive(from_peer(4001, kAck));
+  EXPECT_EQ(punted(lb::Event::kPuntedBgpNew), 3u);
+
+  // A flood of any kind of segments: what is left of its bucket, and no more. The session has all of its own.
+  for (int i = 0; i < 3'000; ++i) arrive(from_peer(static_cast<std::uint16_t>(5'000 + i), i % 2 == 0 ? kSyn : kAck));
+  EXPECT_EQ(punted(lb::Event::kPuntedBgpNew), 250u);
+  EXPECT_EQ(counters().dropped(DropReason::kPuntBgpNew), 2'753u);
+  for (int i = 1; i < 5'000; ++i) arrive(from_peer(4000, kAck));
+  EXPECT_EQ(punted(lb::Event::kPuntedBgp), 5'000u);
+  arrive(from_peer(4000, kAck));
+  EXPECT_EQ(counters().dropped(DropReason::kPuntBgp), 1u) << "which has an end too";
+}
+
 // ---- held ----
 
 TEST_F(TwinPath, SendsAFirstPacketWhenItsNeighbourIsKnown) {

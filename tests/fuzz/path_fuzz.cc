@@ -7,6 +7,7 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "config/load.h"
@@ -72,8 +73,8 @@ T value(lb::Result<T> result) {
 
 class Path {
  public:
-  Path()
-      : compiled_(compile()),
+  explicit Path(const std::string& yaml)
+      : compiled_(compile(yaml)),
         next_hops_(1024),
         tables_(compiled_.contents),
         counters_(value(dataplane::WorkerCounters::create())) {
@@ -86,7 +87,8 @@ class Path {
     dataplane::MemoryIo io(counters_);
     dataplane::PacketPath<lb::PlainTables, dataplane::MemoryIo> path(tables_, io, flows, counters_, next_hops_);
     std::uint64_t now_ns = 1'000'000'000;
-    std::deque<dataplane::MemoryFrame> frames;
+    path.share(&sessions_);
+    std::deque<dataplane::MemoryFrame> frames;  // of this burst, and those that wait for a neighbour
     std::vector<dataplane::MemoryFrame*> burst;
     while (!input.empty()) {
       const std::uint8_t how = input[0];
@@ -98,20 +100,28 @@ class Path {
       if ((how & kEndsBurst) == 0 && !input.empty() && burst.size() < path.kBurst) continue;
 
       path.process(burst, lb::PortIndex{}, *compiled_.snapshot, {now_ns});
+      path.tend_held(*compiled_.snapshot, {now_ns});
       for (const auto& sent : io.sent) check_sent(sent.frame->bytes());
+      for (const auto& punted : io.punted) check_punted(punted.frame->bytes());
+      io.sent.clear();
+      io.punted.clear();
+      io.wanted.clear();
+      path.inject(lb::InterfaceId(1), bytes, *compiled_.snapshot);  // and as if the kernel had sent it
+      io.sent.clear();
       check_counts();
       require(flows.narrow_count() <= 64 && flows.wide_count() <= 32);
-      io.sent.clear();
       burst.clear();
-      frames.clear();
+      if (counters_.held.get() == 0) frames.clear();
       if ((how & kExpire) != 0)
         static_cast<void>(path.expire(static_cast<std::uint32_t>(flows.lines()), *compiled_.snapshot, {now_ns}));
     }
+    path.drop_held();
+    check_counts();
   }
 
  private:
-  static control::Compiled compile() {
-    auto loaded = config::load_text(kYaml, "weir.yaml");
+  static control::Compiled compile(const std::string& yaml) {
+    auto loaded = config::load_text(yaml, "weir.yaml");
     if (!loaded)
       for (const auto& e : loaded.error().errors) std::fprintf(stderr, "%s\n", config::format("weir.yaml", e).c_str());
     require(loaded.has_value());
@@ -180,23 +190,41 @@ class Path {
     }
   }
 
+  /// The kernel gets whole frames without a tag.
+  static void check_punted(std::span<const std::uint8_t> frame) {
+    lb::Link link;
+    require(!lb::parse_link(frame, link) && link.length == sizeof(lb::EthernetHeader));
+  }
+
   void check_counts() const {
     std::uint64_t dropped = 0;
     for (std::size_t i = 0; i < lb::kDropReasons.size(); ++i) dropped += counters_.dropped(lb::DropReason(i));
-    require(counters_.received.get() + counters_.generated.get() == counters_.sent.get() + dropped);
+    require(counters_.received.get() + counters_.injected.get() + counters_.generated.get() ==
+            counters_.sent.get() + dropped + counters_.punted.get() + counters_.held.get());
   }
 
   control::Compiled compiled_;
   lb::NextHops next_hops_;
   lb::PlainTables tables_;
   dataplane::WorkerCounters counters_;
+  dataplane::SpokenSessions sessions_{{1, 2}};
 };
+
+/// Every interface with the kernel beside it.
+std::string with_twins(std::string yaml) {
+  const std::string_view before = "addresses: [", twin = "twin: true, ";
+  for (std::size_t at = 0; (at = yaml.find(before, at)) != std::string::npos; at += twin.size() + before.size())
+    yaml.insert(at, twin);
+  return yaml;
+}
 
 }  // namespace
 }  // namespace weir::test
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static weir::test::Path path;
-  path.run({data, size});
+  static weir::test::Path alone{std::string(weir::test::kYaml)};
+  static weir::test::Path with_kernel(weir::test::with_twins(std::string(weir::test::kYaml)));
+  alone.run({data, size});
+  with_kernel.run({data, size});
   return 0;
 }

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 CLIENT, UPLINK, FAR = "198.51.100.2", "198.51.100.1", "192.0.2.1"
 CLIENT_MAC = bytes.fromhex("020000000102")
@@ -42,6 +43,11 @@ KINDS = {
 }
 
 
+# The class that each is punted as, and how many a second and worker it may be: lb/punt_class.h.
+LIMITS = {"ARP requests": ("solicit", 2000), "BGP SYNs": ("bgp_new", 1000), "BGP segments": ("bgp_new", 1000),
+          "SYNs to SSH": ("own", 10_000), "transit": ("transit", 20_000)}
+
+
 def frames(kind, mac, count=256):
     made = []
     for n in range(count):
@@ -68,6 +74,58 @@ class Flood:
         self._process.terminate()
         said, _ = self._process.communicate()
         self.sent = int(said or 0)
+
+
+def _tagged(vlan, destination, ethertype, rest):
+    return (bytes.fromhex(destination.replace(":", "")) + CLIENT_MAC + struct.pack("!HHH", 0x8100, vlan, ethertype) +
+            rest).ljust(64, b"\0")
+
+
+def _hear(listener, vlan, is_wanted, wait_s=2.0):
+    """Whether a frame with this tag comes that is wanted. The kernel takes tags out and tells them beside the frame."""
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        try:
+            frame, beside, _, _ = listener.recvmsg(2048, 256)
+        except TimeoutError:
+            continue
+        for level, kind, data in beside:
+            if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
+                status, _, _, _, _, tag, _ = struct.unpack("IIIHHHH", data[:20])
+                if status & _TP_STATUS_VLAN_VALID and tag & 0xfff == vlan and is_wanted(frame):
+                    return True
+    return False
+
+
+_SOL_PACKET, _PACKET_AUXDATA, _TP_STATUS_VLAN_VALID = 263, 8, 0x10  # <linux/if_packet.h>
+
+
+def _listener(namespace):
+    with namespace.entered():
+        listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    listener.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+    listener.bind(("eth0", 3))
+    listener.settimeout(0.2)
+    return listener
+
+
+def tagged_echoes(namespace, mac, vlan, count):
+    """Sends ICMP echo requests in a VLAN from the client; how many are answered in it."""
+    answered = 0
+    with _listener(namespace) as listener:
+        for n in range(count):
+            echo = struct.pack("!BBHHH", 8, 0, 0xffff - 0x0800 - 7 - n, 7, n)  # checksum of nothing else
+            listener.send(_tagged(vlan, mac, 0x0800, _ipv4(1, CLIENT, UPLINK, echo)))
+            answered += _hear(listener, vlan, lambda f, n=n: f[12:14] == b"\x08\0" and f[23] == 1 and f[34] == 0 and
+                              f[38:42] == struct.pack("!HH", 7, n))
+    return answered
+
+
+def tagged_question(namespace, box, vlan):
+    """Whether the box's kernel asks for the client by ARP in that VLAN when it has something to send there."""
+    with _listener(namespace) as listener, box.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"?", (CLIENT, 9))
+        return _hear(listener, vlan, lambda f: f[12:14] == b"\x08\x06" and f[38:42] == socket.inet_aton(CLIENT))
 
 
 def main():
