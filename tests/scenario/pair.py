@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from lab import bird, daemon, load, net, pair, site
+from lab import bird, daemon, keepalived, load, net, pair, segment, site
 
 GRACE_S = 1
 DETECTED_AFTER_S = 0.9  # BFD: three times 300 ms
@@ -125,4 +125,62 @@ def _wait_for_ways(lab, count, wait_s=5):
         time.sleep(0.05)
 
 
-SCENARIOS = [restart_behind_ecmp]
+def keepalived_moves_the_vip(report):
+    """keepalived on the twins of two Weirs moves the VIP, as it is stopped and as its Weir is killed, under load."""
+    with _two_weirs(report, twin=True, more="announce: {segment: when_on_twin, interfaces: [uplink]}\n") as \
+            (lab, weirs), contextlib.ExitStack() as running:
+        router = lab.namespace("router")
+        router.ip("route", "add", f"{site.VIP4}/32", "dev", "eth0")
+        vrrp = {name: running.enter_context(keepalived.Keepalived(lab, name, keepalived.pair_conf(name)))
+                for name in pair.NAMES}
+        holder = _wait_for_holder(lab, ("w1", "w2"))
+        other = "w2" if holder == "w1" else "w1"
+        answers = segment.ask(router, "eth0", pair.ROUTER_MAC, pair.ROUTER, site.VIP4)
+        report.check("the one whose twin has the VIP answers for it", answers == pair.mac(holder, 0),
+                     why=f"{answers}, {holder} is {pair.mac(holder, 0)}")
+        for what, end in (("keepalived stopped", lambda name: vrrp[name].stop()),
+                          ("weir killed", lambda name: _kill_and_wait(weirs[name]))):
+            with _Load(lab, 12) as under:
+                time.sleep(1)
+                end(holder)
+                began = time.monotonic()
+                _wait_for_holder(lab, (other,))
+                took = time.monotonic() - began
+                moved = _wait_for_entry(router, pair.mac(other, 0))
+                time.sleep(3)
+            report.check(f"{what}: the VIP moves", moved, figure=f"on the twin after {took:.2f} s",
+                         why=f"the router has {segment.neighbor(router, site.VIP4, 'eth0')}")
+            under.check(report, what)
+            seen = weirs[other].show("drops")["events"]["vip_conflict"]
+            report.check(f"{what}: a fail-over is no conflict", seen == 0, why=f"{seen} seen by {other}")
+            if not weirs[holder].is_running():
+                weirs[holder].start()
+            vrrp[holder].start()  # back as the one that waits
+            holder, other = other, holder
+
+
+def _kill_and_wait(weir):
+    os.kill(weir.pid, signal.SIGKILL)
+    weir.wait()
+
+
+def _wait_for_holder(lab, names, wait_s=15):
+    """The first of the namespaces whose twin has the VIP."""
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        for name in names:
+            shown = lab.namespace(name).run("ip", "-o", "addr", "show", "dev", "uplink", check=False).stdout
+            if f" {site.VIP4}/" in shown:
+                return name
+        time.sleep(0.02)
+    raise net.LabError(f"no twin of {' or '.join(names)} has {site.VIP4}")
+
+
+def _wait_for_entry(namespace, mac, wait_s=5):
+    deadline = time.monotonic() + wait_s
+    while (has := segment.neighbor(namespace, site.VIP4, "eth0")) != mac and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return has == mac
+
+
+SCENARIOS = [restart_behind_ecmp, keepalived_moves_the_vip]
