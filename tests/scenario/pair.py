@@ -135,7 +135,7 @@ def keepalived_moves_the_vip(report):
                 for name in pair.NAMES}
         holder = _wait_for_holder(lab, ("w1", "w2"))
         other = "w2" if holder == "w1" else "w1"
-        answers = segment.ask(router, "eth0", pair.ROUTER_MAC, pair.ROUTER, site.VIP4)
+        answers = _who_answers(router)
         report.check("the one whose twin has the VIP answers for it", answers == pair.mac(holder, 0),
                      why=f"{answers}, {holder} is {pair.mac(holder, 0)}")
         for what, end in (("keepalived stopped", lambda name: vrrp[name].stop()),
@@ -176,7 +176,16 @@ def _wait_for_holder(lab, names, wait_s=15):
     raise net.LabError(f"no twin of {' or '.join(names)} has {site.VIP4}")
 
 
-def _wait_for_entry(namespace, mac, wait_s=5):
+def _who_answers(router, wait_s=10):
+    """The MAC that answers the router's question for the VIP; asked again until one does."""
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        if mac := segment.ask(router, "eth0", pair.ROUTER_MAC, pair.ROUTER, site.VIP4):
+            return mac
+    return None
+
+
+def _wait_for_entry(namespace, mac, wait_s=10):
     deadline = time.monotonic() + wait_s
     while (has := segment.neighbor(namespace, site.VIP4, "eth0")) != mac and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,48 +1,23 @@
 """keepalived in a Weir's namespace, on its twins."""
 
+import os
+
 from . import pair
 from .site import VIP4
 
+_EXAMPLE = os.path.join(os.path.dirname(__file__), "../../../examples/keepalived.conf")
 _PRIORITY = {"w1": 100, "w2": 90}
 
 
 def pair_conf(name):
-    """VIP and the backends' gateway together, by VRRP on both twins. As examples/keepalived.conf."""
-    return f"""\
-global_defs {{
-  router_id {name}
-  vrrp_version 3
-  dynamic_interfaces
-}}
-vrrp_sync_group weir {{
-  group {{
-    front
-    back
-  }}
-}}
-vrrp_instance front {{
-  interface uplink
-  state BACKUP
-  nopreempt
-  virtual_router_id 51
-  priority {_PRIORITY[name]}
-  advert_int 0.3
-  virtual_ipaddress {{
-    {VIP4}/32 dev uplink
-  }}
-}}
-vrrp_instance back {{
-  interface servers
-  state BACKUP
-  nopreempt
-  virtual_router_id 52
-  priority {_PRIORITY[name]}
-  advert_int 0.3
-  virtual_ipaddress {{
-    {pair.GATEWAY}/24 dev servers
-  }}
-}}
-"""
+    """VIP and the backends' gateway together, by VRRP on both twins: the example, with this lab's VIP."""
+    with open(_EXAMPLE, encoding="utf-8") as file:
+        conf = file.read()
+    for example, here in (("198.51.100.100/32", f"{VIP4}/32"), ("10.0.0.1/24", f"{pair.GATEWAY}/24"),
+                          ("router_id w1", f"router_id {name}"), ("priority 100", f"priority {_PRIORITY[name]}")):
+        assert example in conf, example
+        conf = conf.replace(example, here)
+    return conf
 
 
 class Keepalived:
