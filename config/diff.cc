@@ -41,7 +41,11 @@ std::string text(Transit t) {
   return t == Transit::kKernel ? "kernel" : "drop";
 }
 std::string text(AnnounceSegment s) {
-  return s == AnnounceSegment::kAlways ? "always" : "never";
+  static constexpr std::string_view kNames[] = {"always", "never", "when_on_twin"};
+  return std::string(kNames[static_cast<std::size_t>(s)]);
+}
+std::string text(std::chrono::milliseconds d) {
+  return d.count() % 1000 == 0 ? fmt::format("{}s", d.count() / 1000) : fmt::format("{}ms", d.count());
 }
 std::string text(Reject r) {
   static constexpr std::string_view kNames[] = {"rst", "icmp", "drop"};
@@ -213,6 +217,7 @@ void Differ::settings() {
   setting("conntrack.timeouts.udp_new", s.udp_new, t.udp_new);
   setting("conntrack.timeouts.udp", s.udp, t.udp);
   setting("conntrack.timeouts.icmp", s.icmp, t.icmp);
+  setting("stop.grace", a.stop.grace, b.stop.grace);
   setting("announce.segment", a.announce.segment, b.announce.segment);
   setting("announce.interfaces", text(a.announce.interfaces), text(b.announce.interfaces));
   setting("transit", a.transit, b.transit);
@@ -247,7 +252,7 @@ void Differ::interfaces() {
         key("interface", b.name, "vlan", a.vlan, b.vlan);
         key("interface", b.name, "mac", a.mac, b.mac, restart_if("interfaces.mac"));
         key("interface", b.name, "mtu", a.mtu, b.mtu, restart_if("interfaces.mtu"));
-        key("interface", b.name, "twin", a.twin, b.twin);
+        key("interface", b.name, "twin", a.twin, b.twin, restart_if("interfaces.twin"));
         match<lb::Prefix>(
             a.addresses, b.addresses, [](const lb::Prefix& p) { return p; },
             [&](const lb::Prefix& p) { add(ChangeKind::kRemoved, "address", b.name + " " + to_string(p)); },

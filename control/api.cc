@@ -17,6 +17,7 @@
 #include "control/json_text.h"
 #include "control/plural.h"
 #include "control/privileges.h"
+#include "control/table.h"
 #include "control/version.h"
 
 namespace weir::control {
@@ -102,6 +103,10 @@ void Api::handle(const Request& request, const Responder& respond) {
     if (request.method != "POST") return respond(refusal(405, "a reload is asked for by POST"));
     return reload(respond);
   }
+  if (request.path == "/v1/drain" || request.path == "/v1/enable") {
+    if (request.method != "POST") return respond(refusal(405, "a backend is drained or enabled by POST"));
+    return edit_drains(request, respond);
+  }
   if (request.path == "/v1/flows" && request.method == "DELETE") return flush_flows(request, respond);
   if (request.path == "/v1/capture") {
     if (request.method != "GET" && request.method != "POST")
@@ -119,6 +124,7 @@ void Api::get(const Request& request, const Responder& respond) {
     return aside([query = request.query](const Running& r) { return view(services_view(r, query)); });
   if (path == "/v1/backends")
     return aside([query = request.query](const Running& r) { return view(backends_view(r, query)); });
+  if (path == "/v1/drains") return aside([](const Running& r) { return ok(drains_view(r)); });
   if (path == "/v1/flows") return list_flows(request, respond);
   if (path == "/v1/ports") return aside([](const Running& r) { return ok(ports_view(r)); });
   if (path == "/v1/routes") return aside([k = kernel_.network()](const Running& r) { return ok(routes_view(r, k)); });
@@ -217,6 +223,66 @@ void Api::trace(const Request& request, const Responder& respond) {
                 if (answer(*forward, false)) return;
                 ask_workers({.filter = {}, .socket = to}, [answer](const auto& reply) { answer(*reply, true); });
               });
+}
+
+// ---- drains: made and written aside, so that what the workers get would survive a restart ----
+
+void Api::edit_drains(const Request& request, const Responder& respond) {
+  const auto backend = request.query.find("backend");
+  const auto service = request.query.find("service");
+  if (backend == request.query.end()) return respond(refusal(400, "which backend? Give backend=10.0.0.5:8080"));
+  const auto parsed = parse_backend_filter(backend->second);  // check_query() has seen that it is one
+  const DrainRequest wanted{
+      .is_drain = request.path == "/v1/drain",
+      .address = parsed->address,
+      .port = parsed->port.value_or(0),
+      .service = service == request.query.end() ? "" : service->second,
+      .now_s = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+                   .count()};
+  drain_edits_.push_back([this, wanted, respond] {
+    boost::asio::post(view_thread_, [this, wanted, respond, loaded = reloader_.running(),
+                                     now = reloader_.wanted().drains] {
+      auto edit = control::edit_drains(loaded->model, now, wanted);
+      auto saved =
+          edit && edit->is_changed ? save_drains(loaded->model.control.state_dir, edit->drains) : lb::Result<void>();
+      boost::asio::post(io_, [this, wanted, respond, edit = std::move(edit), saved = std::move(saved)] {
+        if (!edit)
+          respond(refusal(404, edit.error().message));
+        else if (!saved)
+          respond(refusal(500, "nothing is changed, because it would not survive a restart: " + saved.error().message));
+        else
+          apply_drains(wanted, *edit, respond);
+        next_drain_edit();
+      });
+    });
+  });
+  if (drain_edits_.size() == 1) drain_edits_.front()();
+}
+
+void Api::next_drain_edit() {
+  drain_edits_.pop_front();
+  if (!drain_edits_.empty()) drain_edits_.front()();
+}
+
+void Api::apply_drains(const DrainRequest& wanted, const DrainEdit& edit, const Responder& respond) {
+  const auto answer = [edit, respond](std::uint64_t generation) {
+    respond(ok({{"generation", generation},
+                {"changed", edit.is_changed},
+                {"services", json::array(edit.services.begin(), edit.services.end())},
+                {"warnings", json::array(edit.warnings.begin(), edit.warnings.end())}}));
+  };
+  if (!edit.is_changed) return answer(publisher_.generation());
+  const std::string name =
+      wanted.port == 0 ? lb::to_string(wanted.address) : lb::to_string(wanted.address, wanted.port);
+  spdlog::info("{} {} in {}", wanted.is_drain ? "drained" : "enabled", name,
+               wanted.service.empty() ? "every service" : "service " + printable(wanted.service));
+  for (const std::string& w : edit.warnings) spdlog::warn("{}", printable(w));
+  reloader_.change([&edit](Overlay& overlay) { overlay.drains = edit.drains; }, Reloader::Generation::kNext,
+                   [answer, respond](const ReloadOutcome& outcome) {
+                     if (!outcome.is_refused) return answer(outcome.generation);
+                     respond(refusal(500, outcome.messages.empty() ? "the workers could not be given it"
+                                                                   : outcome.messages.front()));
+                   });
 }
 
 // ---- asking the workers: post to each, look again every millisecond, never wait ----

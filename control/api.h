@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 
 #include "control/captures.h"
 #include "control/data_plane.h"
+#include "control/drains.h"
 #include "control/http_server.h"
 #include "control/kernel_side.h"
 #include "control/publisher.h"
@@ -60,6 +62,9 @@ class Api {
   void reload(const Responder& respond);
   void list_flows(const Request& request, const Responder& respond);
   void trace(const Request& request, const Responder& respond);
+  void edit_drains(const Request& request, const Responder& respond);
+  void next_drain_edit();
+  void apply_drains(const DrainRequest& wanted, const DrainEdit& edit, const Responder& respond);
   void flush_flows(const Request& request, const Responder& respond);
   void capture(const Request& request, const Responder& respond);
   void ask_workers(const FlowQuestion& question, std::function<void(const std::shared_ptr<FlowRequests>&)> then);
@@ -75,6 +80,7 @@ class Api {
   Reloader& reloader_;
   KernelSide& kernel_;
   Captures captures_;
+  std::deque<std::function<void()>> drain_edits_;  // the first is under way: each builds on what the one before left
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   boost::asio::thread_pool view_thread_{1};  // last: it ends first
 };

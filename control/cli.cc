@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <ostream>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "control/diff_text.h"
 #include "control/endpoint.h"
 #include "control/filters.h"
+#include "control/host_check.h"
 #include "control/http_client.h"
 #include "control/plural.h"
 #include "control/show.h"
@@ -42,7 +44,21 @@ namespace json = boost::json;
 constexpr auto kReplyTimeout = std::chrono::seconds(35);
 
 /// Commands that the design has and this version has not.
-constexpr std::array<std::string_view, 5> kLaterCommands{"drain", "enable", "top", "import", "ipvsadm"};
+constexpr std::array<std::string_view, 3> kLaterCommands{"top", "import", "ipvsadm"};
+
+std::string text_at(const json::object& o, std::string_view key) {
+  const auto* v = o.if_contains(key);
+  return v != nullptr && v->is_string() ? std::string(v->get_string()) : "";
+}
+
+/// "10.0.0.5:8080" of {"address", "port"}.
+std::string backend_at(const json::object& o) {
+  const std::string address = text_at(o, "address");
+  const auto* port = o.if_contains("port");
+  const auto parsed = lb::parse_address(address);
+  if (!parsed || port == nullptr || !port->is_int64()) return address;
+  return lb::to_string(*parsed, static_cast<std::uint16_t>(port->get_int64()));
+}
 
 /// How a filter's value is written, for its help.
 const char* type_of(std::string_view filter) {
@@ -68,12 +84,17 @@ class Program {
   void add_show();
   void add_filters(CLI::App& command, std::span<const std::string_view> filters);
   void add_flush();
+  void add_drain();
+  void add_enable();
+  void add_drain_options(CLI::App& command);
   void add_trace();
   void add_capture();
   void add_keygen();
   void add_schema();
   void add_version();
   void add_completion();
+  int complete_line(std::span<const char* const> words);
+  std::vector<std::string> names_of(std::string_view noun, const std::string& socket, const std::string& service);
   void add_later_commands();
   bool names_a_command(int argc, const char* const* argv);
 
@@ -82,12 +103,14 @@ class Program {
   void add_socket(CLI::App& command);
   void add_output(CLI::App& command);
 
+  int check_this_host();
   int diff();
   std::optional<config::Loaded> load(const std::string& file);
   std::optional<config::Loaded> load_running(int& exit_code);
   int reload();
   int show(std::string_view noun);
   int flush();
+  int change_drain(const std::string& command);
   int trace();
   int trace_daemon(const TraceRequest& request);
   int keygen();
@@ -107,7 +130,7 @@ class Program {
   std::string file_, user_;
   std::string output_ = "table";
   Query filters_;
-  std::string against_;
+  std::string against_, backend_, service_;
   bool exit_code_ = false;
   bool all_ = false;
   std::string protocol_, source_, destination_, interface_, shell_;
@@ -128,6 +151,8 @@ int Program::main(int argc, const char* const* argv) {
   add_diff();
   add_reload();
   add_show();
+  add_drain();
+  add_enable();
   add_flush();
   add_trace();
   add_capture();
@@ -136,6 +161,8 @@ int Program::main(int argc, const char* const* argv) {
   add_version();
   add_completion();
   add_later_commands();
+  if (argc > 2 && argv[1] == std::string_view("complete") && argv[2] == std::string_view("--"))
+    return complete_line({argv + 3, static_cast<std::size_t>(argc - 3)});
   if (!names_a_command(argc, argv)) return kExitUsage;
   try {
     app_.parse(argc, argv);
@@ -186,12 +213,14 @@ void Program::add_check() {
   CLI::App* command =
       add("check", "check configuration files: exit 0, or 1 with every problem as file:line:column: message",
           "weir check -c weir.yaml", [this] {
-            if (host_) return usage("weir check --host: not in this version");
+            if (host_) return check_this_host();
             if (files_.empty()) return usage("weir check: give a file with -c");
             return check_files(files_, out_, err_) ? kExitDone : kExitRefused;
           });
   command->add_option("-c,--config", files_, "one file or several")->type_name("FILE");
-  command->add_flag("--host", host_)->group("");
+  command->add_flag("--host", host_,
+                    "look at this machine instead: what it lacks to run Weir (with -c: the file's ports, cores and "
+                    "twins), one line each with the command that mends it; exit 1 if anything FAILs");
   command->add_option("--socket", socket_)->group("");  // each command takes it; this one asks no daemon
 }
 
@@ -237,6 +266,31 @@ void Program::add_filters(CLI::App& command, std::span<const std::string_view> f
             "--" + key, [this, key](const std::string& value) { filters_[key] = value; }, help)
         ->type_name(type_of(filter));
   }
+}
+
+void Program::add_drain() {
+  add_drain_options(*add("drain",
+                         "give a backend no new flows; those it has go on. Holds over reloads and restarts until `weir "
+                         "enable`; `weir show drains` lists them",
+                         "weir drain 10.0.0.5:8080 --service web", [this] { return change_drain("drain"); }));
+}
+
+void Program::add_enable() {
+  add_drain_options(*add("enable", "end a drain: the backend gets new flows again", "weir enable 10.0.0.5:8080",
+                         [this] { return change_drain("enable"); }));
+}
+
+void Program::add_drain_options(CLI::App& command) {
+  command
+      .add_option("backend", backend_,
+                  "as `weir show backends` has it: 10.0.0.5:8080, [fd00::5]:8080, or the address alone where the file "
+                  "gives it no port")
+      ->required()
+      ->type_name("BACKEND");
+  command.add_option("--service", service_, "in this service only (default: in every one that has it)")
+      ->type_name("NAME");
+  add_output(command);
+  add_socket(command);
 }
 
 void Program::add_flush() {
@@ -326,16 +380,45 @@ void Program::add_version() {
 }
 
 void Program::add_completion() {
-  CLI::App* command = add("completion", "print a completion script for bash or zsh",
-                          "weir completion bash > /usr/share/bash-completion/completions/weir", [this] {
-                            std::vector<std::string> commands;
-                            for (const CLI::App* c : app_.get_subcommands([](const CLI::App*) { return true; }))
-                              if (!c->get_group().empty()) commands.push_back(c->get_name());
-                            out_ << completion_script(shell_, commands);
-                            return kExitDone;
-                          });
+  CLI::App* command =
+      add("completion", "print a completion script for a shell; services and backends are asked from the daemon",
+          "weir completion bash > /usr/share/bash-completion/completions/weir", [this] {
+            out_ << completion_script(shell_);
+            return kExitDone;
+          });
   command->add_option("--socket", socket_)->group("");
-  command->add_option("shell", shell_, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
+  command->add_option("shell", shell_, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
+/// `weir complete -- WORD...`: what completion scripts ask at each Tab. Not for the parser: the words are unfinished.
+int Program::complete_line(std::span<const char* const> words) {
+  const std::vector<std::string> line(words.begin(), words.end());
+  for (const std::string& word : complete(app_, line, [this](auto noun, const auto& socket, const auto& service) {
+         return names_of(noun, socket, service);
+       }))
+    out_ << word << '\n';
+  return kExitDone;
+}
+
+/// Names of services or backends that a shell can take as they are; none if the daemon does not answer at once.
+std::vector<std::string> Program::names_of(std::string_view noun, const std::string& socket,
+                                           const std::string& service) {
+  Query query;
+  if (!service.empty()) query["service"] = service;
+  const auto reply = request(socket.empty() ? socket_ : socket, "GET",
+                             format_target(fmt::format("/v1/{}", noun), query), "", std::chrono::seconds(1));
+  boost::system::error_code broken;
+  const json::value answer = reply ? json::parse(reply->body, broken) : json::value();
+  const auto* object = broken ? nullptr : answer.if_object();
+  const auto* list = object == nullptr ? nullptr : object->if_contains(noun);
+  std::set<std::string> names;
+  if (list != nullptr && list->is_array())
+    for (const json::value& row : list->get_array())
+      if (const auto* o = row.if_object()) names.insert(noun == "services" ? text_at(*o, "name") : backend_at(*o));
+  std::erase_if(names, [](const std::string& n) {
+    return n.empty() || std::ranges::any_of(n, [](unsigned char c) { return c <= ' ' || c == 0x7f; });
+  });
+  return {names.begin(), names.end()};
 }
 
 void Program::add_later_commands() {
@@ -364,6 +447,15 @@ bool Program::names_a_command(int argc, const char* const* argv) {
     within = named.front();
   }
   return true;
+}
+
+int Program::check_this_host() {
+  if (files_.size() > 1) return usage("weir check --host: give one file at most");
+  std::optional<config::Loaded> loaded;
+  if (!files_.empty() && !(loaded = load(files_.front()))) return kExitRefused;
+  const auto findings = check_host("", loaded ? &loaded->model : nullptr, built_for());
+  out_ << host_text(findings);
+  return has_failure(findings) ? kExitRefused : kExitDone;
 }
 
 int Program::diff() {
@@ -444,6 +536,36 @@ int Program::show(std::string_view noun) {
     return kExitRefused;
   }
   out_ << show_text(noun, answer);
+  return kExitDone;
+}
+
+int Program::change_drain(const std::string& command) {
+  if (!parse_backend_filter(backend_))
+    return usage(fmt::format("weir {}: \"{}\" is no backend; write 10.0.0.5:8080, [fd00::5]:8080 or 10.0.0.5", command,
+                             printable(backend_)));
+  Query query{{"backend", backend_}};
+  if (!service_.empty()) query["service"] = service_;
+  int exit_code = kExitDone;
+  const auto reply = ask("POST", format_target("/v1/" + command, query), exit_code);
+  if (!reply) return exit_code;
+  if (output_ == "json") {
+    out_ << reply->body << '\n';
+    return kExitDone;
+  }
+  boost::system::error_code broken;
+  const json::value answer = json::parse(reply->body, broken);
+  const auto* object = broken ? nullptr : answer.if_object();
+  if (object == nullptr) {
+    err_ << "weir: the daemon's answer is not understood\n";
+    return kExitRefused;
+  }
+  if (const auto* warnings = object->if_contains("warnings"); warnings != nullptr && warnings->is_array())
+    for (const json::value& w : warnings->get_array())
+      if (w.is_string()) err_ << "warning: " << printable(std::string_view(w.get_string())) << '\n';
+  const auto* changed = object->if_contains("changed");
+  const bool is_unchanged = changed != nullptr && changed->is_bool() && !changed->get_bool();
+  const std::string_view already = command == "drain" ? " was drained already" : " was not drained";
+  out_ << backend_ << (is_unchanged ? already : command == "drain" ? " is drained" : " is enabled") << '\n';
   return kExitDone;
 }
 

@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "control/api.h"
 #include "control/compile.h"
 #include "control/data_plane.h"
+#include "control/drains.h"
 #include "control/exit_code.h"
 #include "control/http_server.h"
 #include "control/instance_lock.h"
@@ -137,6 +139,11 @@ int run_daemon(const RunOptions& options) {
   // The first generation.
   Compiler compiler((*data_plane)->port_macs());
   Overlay overlay;
+  auto drains = load_drains(loaded->model.control.state_dir, std::time(nullptr));
+  if (!drains.problem.empty()) spdlog::error("{}", drains.problem);
+  if (!drains.drains.empty())
+    spdlog::info("{} drained by command; `weir show drains` lists them", plural(drains.drains.size(), "backend"));
+  overlay.drains = std::move(drains.drains);
   auto compiled = compiler.compile(loaded->model, 1, overlay);
   if (!compiled) return stop_with(kExitRefused, options.config_file + ": " + compiled.error().message);
   Publisher publisher(io, **data_plane);

@@ -31,6 +31,8 @@ std::optional<Keys> keys_of(std::string_view path, std::string_view method) {
                                                             "rate",   "count",  "seconds"};
   if (path == "/v1/trace") return kTrace;
   if (path == "/v1/capture") return kCapture;
+  static constexpr std::array<std::string_view, 2> kDrain{"backend", "service"};
+  if (path == "/v1/drain" || path == "/v1/enable") return kDrain;
   if (path == "/v1/status" || path == "/v1/reload") return Keys();
   if (!path.starts_with("/v1/")) return std::nullopt;
   const auto noun = std::ranges::find(nouns(), path.substr(4), &Noun::name);

@@ -20,11 +20,12 @@ constexpr std::array<std::string_view, 2> kBackendFilters{"service", "backend"};
 constexpr std::array<std::string_view, 8> kFlowFilters{"service", "protocol", "client", "vip",
                                                        "backend", "state",    "worker", "limit"};
 
-constexpr std::array<Noun, 9> kNouns{{
+constexpr std::array<Noun, 10> kNouns{{
     {"services", "services, their VIPs, and what went through them", "weir show services --service web",
      kServiceFilters},
     {"backends", "backends with weight, state, connections (flows since start) and current (flows now)",
      "weir show backends --service web", kBackendFilters},
+    {"drains", "backends drained by `weir drain`, those that have left the file too", "weir show drains", kNoFilters},
     {"flows",
      "flows: the first 1,000 (or --limit) that match; EXPIRES is seconds until one is forgotten if it stays silent",
      "weir show flows --client 192.0.2.7", kFlowFilters},
@@ -75,6 +76,8 @@ std::span<const Field> fields_of(std::string_view noun) {
                                         Field{"PACKETS OUT", "packets_out", kNumber},
                                         Field{"BYTES IN", "bytes_in", kNumber},
                                         Field{"BYTES OUT", "bytes_out", kNumber}};
+  static constexpr std::array kDrains{Field{"BACKEND", "", kEndpoint}, Field{"SERVICE", "service"},
+                                      Field{"SINCE", "since"}, Field{"IN THE FILE", "in_file"}};
   static constexpr std::array kFlows{
       Field{"PROTOCOL", "protocol"},          Field{"CLIENT", "client"},         Field{"VIP", "vip"},
       Field{"ENDPOINT", "endpoint"},          Field{"SOURCE", "source"},         Field{"STATE", "state"},
@@ -104,6 +107,7 @@ std::span<const Field> fields_of(std::string_view noun) {
                                        Field{"TAKEN OVER", "taken_over", kNumber}};
   if (noun == "services") return kServices;
   if (noun == "backends") return kBackends;
+  if (noun == "drains") return kDrains;
   if (noun == "flows") return kFlows;
   if (noun == "ports") return kPorts;
   if (noun == "routes") return kRoutes;

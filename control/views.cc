@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <string>
 
+#include "control/drains.h"
 #include "control/filters.h"
 
 namespace weir::control {
@@ -75,18 +76,23 @@ json::object service_row(const Running& r, const config::Service& s) {
                    {"scheduler", "maglev"},
                    {"vips", std::move(vips)},
                    {"backends", s.backends.size()},
-                   {"usable", std::ranges::count_if(s.backends, [](const auto& b) { return b.weight > 0; })}};
+                   {"usable", std::ranges::count_if(s.backends, [&](const auto& b) {
+                      return b.weight > 0 && r.overlay->drain_of(s.name, b) == nullptr;
+                    })}};
   put(row, t);
   return row;
 }
 
 json::object backend_row(const Running& r, const config::Service& s, const config::Backend& b) {
+  const Drain* drain = r.overlay->drain_of(s.name, b);
+  std::string reason = drain == nullptr ? "" : "weir drain, since " + utc_text(drain->since_s);
+  if (b.weight == 0) reason += reason.empty() ? "weight 0" : "; weight 0";
   json::object row{{"service", s.name},
                    {"address", lb::to_string(b.address)},
                    {"port", b.port == 0 ? json::value(nullptr) : json::value(b.port)},
                    {"weight", b.weight},
-                   {"state", b.weight > 0 ? "up" : "draining"},
-                   {"reason", b.weight > 0 ? "" : "weight 0"}};
+                   {"state", reason.empty() ? "up" : "draining"},
+                   {"reason", reason}};
   put(row, r.baselines->of(r.data_plane, id_of(r, s, b)));
   return row;
 }
@@ -340,6 +346,23 @@ lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& fil
     std::ranges::sort(*filter.endpoints);
   }
   return filter;
+}
+
+json::object drains_view(const Running& r) {
+  json::array rows;
+  for (const Drain& d : r.overlay->drains) {
+    const auto has_it = [&d](const config::Service& s) {
+      return (d.service.empty() || d.service == s.name) && std::ranges::any_of(s.backends, [&d](const auto& b) {
+               return b.address == d.address && b.port == d.port;
+             });
+    };
+    rows.push_back(json::object{{"address", lb::to_string(d.address)},
+                                {"port", d.port == 0 ? json::value(nullptr) : json::value(d.port)},
+                                {"service", d.service.empty() ? json::value(nullptr) : json::value(d.service)},
+                                {"since", utc_text(d.since_s)},
+                                {"in_file", std::ranges::any_of(r.model().services, has_it)}});
+  }
+  return list_of(r, "drains", std::move(rows));
 }
 
 json::object flows_view(const Running& r, const std::vector<std::unique_ptr<dataplane::FlowRequest>>& requests,

@@ -35,6 +35,7 @@ struct Running {
 // does not exist is an error (404).
 [[nodiscard]] lb::Result<boost::json::object> services_view(const Running& r, const Query& filters);
 [[nodiscard]] lb::Result<boost::json::object> backends_view(const Running& r, const Query& filters);
+[[nodiscard]] boost::json::object drains_view(const Running& r);
 [[nodiscard]] boost::json::object ports_view(const Running& r);
 /// network_views.cc. `kernel`: as of now, since it changes without a generation.
 [[nodiscard]] boost::json::object routes_view(const Running& r, const KernelNetwork& kernel);

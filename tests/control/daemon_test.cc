@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "control/exit_code.h"
 #include "control/probe_packet.h"
 #include "tests/control/running_weir.h"
@@ -28,7 +30,7 @@ std::string yaml(const std::string& device, const std::string& services = kWeb) 
 ports: [{name: p0, device: ")" +
          device + R"("}]
 interfaces: [{name: lan, port: p0, mac: "02:00:00:00:00:01", addresses: [10.0.0.1/24]}]
-neighbors: [{address: 10.0.0.5, mac: "02:00:00:00:00:05"}, {address: 10.0.0.254, mac: "02:00:00:00:00:fe"}]
+neighbors: [{address: 10.0.0.5, mac: "02:00:00:00:00:05"}, {address: 10.0.0.6, mac: "02:00:00:00:00:06"}, {address: 10.0.0.254, mac: "02:00:00:00:00:fe"}]
 routes: [{to: 0.0.0.0/0, via: 10.0.0.254}]
 services:
 )" + services;
@@ -162,6 +164,81 @@ TEST(Daemon, ListsFlowsByEveryFilterAndFlushesThemByTheSame) {
   for (const char* query : {"", "all=0", "all=1&service=web", "limit=3", "clinet=192.0.2.7"})
     EXPECT_EQ(weir.ask("DELETE", std::string("/v1/flows?") + query).status, 400u) << query;
   EXPECT_EQ(weir.ask("DELETE", "/v1/flows?service=wbe").status, 404u);
+}
+
+TEST(Daemon, ADrainHoldsOverAReloadAndARestart) {
+  const TemporaryDirectory directory;
+  const std::string state = directory.file("deep/state");  // made when it is first needed
+  const std::string two =
+      "  - {name: web, vips: [{address: 203.0.113.10, port: 80}], protocol: tcp, backends: [{address: 10.0.0.5}, "
+      "{address: 10.0.0.6}]}\n";
+  const std::string file = yaml(null_device(), two + kSsh);
+  const auto states = [](const RunningWeir& weir) {
+    std::string out;
+    const auto text = [](const boost::json::value& row, const char* key) {
+      return std::string(row.at(key).as_string());
+    };
+    const auto answer = weir.get("/v1/backends");
+    for (const auto& row : answer.at("backends").as_array())
+      out += text(row, "service") + "/" + text(row, "address") + " " + text(row, "state") + "\n";
+    return out;
+  };
+  const std::string drained = "web/10.0.0.5 draining\nweb/10.0.0.6 up\nssh/10.0.0.5 up\n";
+  {
+    RunningWeir weir(file, "{mbufs: 4096, huge_pages: never}", state);
+    const HttpReply done = weir.ask("POST", "/v1/drain?backend=10.0.0.5&service=web");
+    ASSERT_EQ(done.status, 200u) << done.body;
+    EXPECT_EQ(done.body, R"({"generation":2,"changed":true,"services":["web"],"warnings":[]})");
+    EXPECT_EQ(states(weir), drained);
+    EXPECT_THAT(std::string(weir.get("/v1/backends").at("backends").at(0).at("reason").as_string()),
+                HasSubstr("weir drain, since 20"));
+    EXPECT_EQ(weir.get("/v1/services").at("services").at(0).at("usable"), 1);
+    for (int port = 1; port <= 20; ++port) {  // nobody new goes there
+      const auto trace =
+          weir.get("/v1/trace?protocol=tcp&source=192.0.2.7:" + std::to_string(port) + "&destination=203.0.113.10:80");
+      ASSERT_EQ(trace.at("verdict"), "forward");
+      EXPECT_EQ(trace.at("backend").at("address"), "10.0.0.6");
+    }
+    EXPECT_EQ(weir.ask("POST", "/v1/drain?backend=10.0.0.5&service=web").body,
+              R"({"generation":2,"changed":false,"services":["web"],"warnings":[]})");
+    weir.configure(file + "# another text\n");
+    ASSERT_EQ(weir.ask("POST", "/v1/reload").status, 200u);
+    EXPECT_EQ(states(weir), drained) << "after a reload";
+    weir.signal(SIGTERM);
+    EXPECT_TRUE(RunningWeir::wait_for([&] { return weir.exit_code() == 0; }));
+  }
+  RunningWeir weir(file, "{mbufs: 4096, huge_pages: never}", state);
+  EXPECT_EQ(states(weir), drained) << "after a restart";
+  const HttpReply last = weir.ask("POST", "/v1/drain?backend=10.0.0.6");
+  EXPECT_THAT(last.body, HasSubstr("service web: no IPv4 backend is left that takes new flows"));
+  EXPECT_EQ(weir.get("/v1/trace?protocol=tcp&source=192.0.2.7:1&destination=203.0.113.10:80").at("verdict"), "refuse");
+
+  EXPECT_EQ(weir.ask("POST", "/v1/enable?backend=10.0.0.5").status, 200u);
+  EXPECT_EQ(weir.ask("POST", "/v1/enable?backend=10.0.0.6").status, 200u);
+  EXPECT_EQ(states(weir), "web/10.0.0.5 up\nweb/10.0.0.6 up\nssh/10.0.0.5 up\n");
+  EXPECT_EQ(weir.ask("POST", "/v1/drain?backend=10.0.0.7").status, 404u);
+  EXPECT_EQ(weir.ask("POST", "/v1/drain").status, 400u);
+  EXPECT_EQ(weir.ask("POST", "/v1/drain?backend=web").status, 400u);
+  EXPECT_EQ(weir.ask("GET", "/v1/drain?backend=10.0.0.5").status, 405u);
+}
+
+TEST(Daemon, ADrainThatCannotBeKeptChangesNothing) {
+  const TemporaryDirectory directory;
+  const std::string in_the_way = directory.write("file", "");
+  RunningWeir weir(yaml(null_device()), "{mbufs: 4096, huge_pages: never}", in_the_way + "/state");
+  const HttpReply refused = weir.ask("POST", "/v1/drain?backend=10.0.0.5");
+  EXPECT_EQ(refused.status, 500u);
+  EXPECT_THAT(refused.body, AllOf(HasSubstr("nothing is changed"), HasSubstr("control.state_dir")));
+  EXPECT_EQ(weir.get("/v1/backends").at("backends").at(0).at("state"), "up");
+}
+
+TEST(Daemon, ABrokenFileOfDrainsIsSetAsideAndSaid) {
+  const TemporaryDirectory directory;
+  directory.write("drains.json", "{\"version\": 1, \"drains\": [{]}");
+  const std::string state = std::filesystem::path(directory.file("x")).parent_path();
+  RunningWeir weir(yaml(null_device()), "{mbufs: 4096, huge_pages: never}", state);
+  EXPECT_THAT(weir.log(), AllOf(HasSubstr("drains.json cannot be read"), HasSubstr("drains.json.broken-")));
+  EXPECT_EQ(weir.get("/v1/drains").at("drains").as_array().size(), 0u);
 }
 
 TEST(Daemon, RefusesToStartWhereMemoryIsTooSmall) {

@@ -23,8 +23,9 @@ namespace weir::control::testing {
 class RunningWeir {
  public:
   /// `rest` is all of weir.yaml but memory, control and conntrack. Waits until it answers or has ended.
-  explicit RunningWeir(const std::string& rest, std::string memory = "{mbufs: 4096, huge_pages: never}")
-      : memory_(std::move(memory)) {
+  explicit RunningWeir(const std::string& rest, std::string memory = "{mbufs: 4096, huge_pages: never}",
+                       std::string state_dir = "")
+      : memory_(std::move(memory)), state_dir_(state_dir.empty() ? directory_.file("state") : std::move(state_dir)) {
     configure(rest);
     const std::string file = directory_.file("weir.yaml"), log = directory_.file("log");
     const char* program = std::getenv("WEIR");
@@ -45,8 +46,8 @@ class RunningWeir {
   }
 
   void configure(const std::string& rest) {
-    directory_.write("weir.yaml", "memory: " + memory_ + "\ncontrol: {socket: " + socket() +
-                                      "}\nconntrack: {capacity: 100000, wide_capacity: 100000}\n" + rest);
+    directory_.write("weir.yaml", "memory: " + memory_ + "\ncontrol: {socket: " + socket() + ", state_dir: " +
+                                      state_dir_ + "}\nconntrack: {capacity: 100000, wide_capacity: 100000}\n" + rest);
   }
   HttpReply ask(const std::string& method, const std::string& target) const {
     auto reply = request(socket(), method, target, "", kPatience);
@@ -88,6 +89,7 @@ class RunningWeir {
 
   std::string memory_;
   TemporaryDirectory directory_;
+  std::string state_dir_;
   pid_t pid_ = -1;
   int status_ = -1;
   bool ended_ = false;

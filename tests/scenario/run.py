@@ -19,6 +19,7 @@ import bonding
 import capture
 import kernel
 import life
+import operate
 import pair
 import privileges
 import reload
@@ -33,7 +34,7 @@ from scenario import Report, Skipped
 
 SCENARIOS = {f"{module.__name__}.{function.__name__}": function
              for module in (announce, pair, start, trace, traffic, show, reload, life, kernel, privileges, bonding, workers, twin,
-                            capture)
+                            capture, operate)
              for function in module.SCENARIOS}
 
 LIMIT_S = 300  # for one scenario; the slowest takes a tenth of it
