@@ -13,8 +13,10 @@
 #include <boost/beast/http.hpp>
 #pragma GCC diagnostic pop
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <optional>
+#include <thread>
 #include <vector>
 
 namespace weir::control {
@@ -29,6 +31,8 @@ using ErrorCode = boost::system::error_code;
 
 /// More than any list that Weir makes: 100,000 backends are 30 MB.
 constexpr std::uint64_t kReplyBytes = 512ULL * 1024 * 1024;
+
+constexpr std::chrono::milliseconds kBacklogPause{5};
 
 ClientError unreachable(const std::string& path, const ErrorCode& ec) {
   const int code = ec.value();
@@ -169,10 +173,20 @@ std::expected<HttpReply, ClientError> request(const std::string& socket_path, co
     };
 
     const Protocol::endpoint endpoint(socket_path);
-    if (wait([&](auto done) { stream.async_connect(endpoint, done); })) {
-      if (result == beast::error::timeout) return std::unexpected(broken(socket_path, result));
-      return std::unexpected(unreachable(socket_path, result));
-    }
+    // Where the backlog is full, Linux says EAGAIN, which Asio takes for a connection under way: asked again until
+    // then.
+    const auto give_up = std::chrono::steady_clock::now() + timeout;
+    do {
+      if (result = {}; wait([&](auto done) { stream.async_connect(endpoint, done); })) {
+        if (result == beast::error::timeout) return std::unexpected(broken(socket_path, result));
+        return std::unexpected(unreachable(socket_path, result));
+      }
+      stream.socket().remote_endpoint(result);
+      if (!result) break;
+      stream.socket().close();
+      std::this_thread::sleep_for(kBacklogPause);
+    } while (std::chrono::steady_clock::now() < give_up);
+    if (result) return std::unexpected(broken(socket_path, beast::error::timeout));
 
     const auto question = make_question(method, target, std::move(body));
     // A server that refuses the request early answers and stops reading: its answer counts, not our broken pipe.

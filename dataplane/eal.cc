@@ -80,15 +80,19 @@ lb::Result<Eal> Eal::start(const Options& options) {
     args.insert(args.end(), {"--in-memory", "--single-file-segments"});
   } else {
     // 22.11 refuses --no-huge with --in-memory.
-    args.insert(args.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(mib),
-                             "--file-prefix=weir-" + std::to_string(getpid())});
+    args.insert(args.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(mib)});
   }
+  args.push_back("--file-prefix=weir-" + std::to_string(getpid()));
   std::vector<char*> argv;
   for (std::string& a : args) argv.push_back(a.data());
 
   rte_openlog_stream(log_memory().file);
-  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
-    return lb::fail(std::string("DPDK does not start: ") + rte_strerror(rte_errno) + "; " + take_log());
+  const bool is_up = rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0;
+  const int error = rte_errno;
+  // EAL makes a directory of its prefix's, uses it for nothing with these options, and leaves it behind.
+  if (const char* directory = rte_eal_get_runtime_dir(); directory != nullptr) rmdir(directory);
+  if (!is_up) {
+    return lb::fail(std::string("DPDK does not start: ") + rte_strerror(error) + "; " + take_log());
   }
   return Eal(use_huge);
 }

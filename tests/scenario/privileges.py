@@ -63,9 +63,10 @@ def _listens(lab):
     return lab.namespace("weir").run("ss", "-Hltn").stdout.strip()
 
 
-def _left_behind(lab):
-    """XDP programs still on Weir's devices."""
-    return [line for line in lab.namespace("weir").run("ip", "link").stdout.split("\n") if "xdp" in line and "vw" in line]
+def _left_behind(lab, pid):
+    """XDP programs still on Weir's devices, and DPDK's directory."""
+    return ([f"/run/dpdk/weir-{pid}"] if os.path.exists(f"/run/dpdk/weir-{pid}") else []) + [
+        line for line in lab.namespace("weir").run("ip", "link").stdout.split("\n") if "xdp" in line and "vw" in line]
 
 
 def dropped(report):
@@ -96,9 +97,9 @@ def _dropped(report, driver):
                     _check_socket(report, lab, weir, driver)
                     _check_reload(report, lab, weir, driver, members)
                 code, _ = weir.stop()
-            report.check(f"{driver}, {start} stop: exit 0, no XDP program and no socket left", code == 0 and
-                         not _left_behind(lab) and not os.path.exists(weir.socket),
-                         why=f"exit {code}, {_left_behind(lab)}\n{lab.log('weir')}")
+            report.check(f"{driver}, {start} stop: exit 0, no XDP program, socket or directory left", code == 0 and
+                         not _left_behind(lab, weir.pid) and not os.path.exists(weir.socket),
+                         why=f"exit {code}, {_left_behind(lab, weir.pid)}\n{lab.log('weir')}")
 
 
 def _check_socket(report, lab, weir, driver):
