@@ -18,6 +18,7 @@
 #include "dataplane/capture.h"
 #include "dataplane/counters.h"
 #include "dataplane/side_rings.h"
+#include "dataplane/tsan.h"
 #include "lb/ids.h"
 #include "lb/owner.h"
 
@@ -85,6 +86,7 @@ class MbufIo {
   void drop(Frame f, lb::PortIndex port, lb::DropReason reason) noexcept {
     if (tap_.is_active()) [[unlikely]]
       show({&f, 1}, port, CapturePoint::kDrop, reason);
+    gives(f);
     rte_pktmbuf_free(f);
   }
   /// A packet died by `reason`, and its frame will carry the answer to it.
@@ -164,6 +166,7 @@ class MbufIo {
     if (p.queue.instead != nullptr) return hand_to_send(p, port);
     if (tap_.is_active()) [[unlikely]]
       show({p.waiting.data(), p.count}, port, CapturePoint::kTx);
+    gives({p.waiting.data(), p.count});
     const std::uint16_t sent = rte_eth_tx_burst(p.queue.port_id, p.queue.queue_id, p.waiting.data(), p.count);
     counters_.sent.add(sent);
     p.dropped.add(p.count - sent);

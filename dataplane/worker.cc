@@ -170,6 +170,7 @@ bool Worker::poll_queues(const lb::Snapshot& snapshot, Now now) noexcept {
     const std::uint16_t n = rte_eth_rx_burst(q.port_id, q.queue_id, frames.data(), Path::kBurst);
     if (n == 0) continue;
     is_busy = true;
+    gets({frames.data(), n});
     io_.received({frames.data(), n}, q.port);
     process({frames.data(), n}, q.port, snapshot, now);
   }

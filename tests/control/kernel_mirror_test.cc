@@ -232,7 +232,9 @@ TEST_F(KernelMirrorTest, AfterAnOverrunEverythingIsReadAgainAndNoHandlerIsLong) 
   const auto ms = std::chrono::duration<double, std::milli>(longest_).count();
   RecordProperty("longest_handler_ms", std::to_string(ms));
   std::printf("longest handler: %.1f ms\n", ms);
-  EXPECT_LT(ms, 100);  // ten times what is wanted: the machine may be busy
+#ifndef __SANITIZE_THREAD__  // some ten times slower
+  EXPECT_LT(ms, 100);        // ten times what is wanted: the machine may be busy
+#endif
 }
 
 // ---- the writer ----

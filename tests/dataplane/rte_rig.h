@@ -90,10 +90,12 @@ class RingPort {
     std::vector<Bytes> sent;
     for (void* m = nullptr; rte_ring_dequeue(ring_.get(), &m) == 0;) {
       auto* mbuf = static_cast<rte_mbuf*>(m);
+      dataplane::gets({&mbuf, 1});
       const auto* data = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
       sent.emplace_back(data, data + mbuf->data_len);
       EXPECT_EQ(mbuf->pkt_len, mbuf->data_len);
       EXPECT_EQ(mbuf->nb_segs, 1);
+      dataplane::gives(mbuf);
       rte_pktmbuf_free(mbuf);
     }
     return sent;
@@ -110,8 +112,10 @@ class RingPort {
 [[nodiscard]] inline rte_mbuf* to_mbuf(const Bytes& frame) {
   rte_mbuf* m = rte_pktmbuf_alloc(EalEnvironment::pool());
   if (m == nullptr) throw std::runtime_error("no mbuf left: something leaks");
+  dataplane::gets({&m, 1});
   void* to = rte_pktmbuf_append(m, static_cast<std::uint16_t>(frame.size()));
   if (!frame.empty()) std::memcpy(to, frame.data(), frame.size());
+  dataplane::gives(m);  // to a driver's ring
   return m;
 }
 

@@ -72,8 +72,10 @@ class QueuesPort {
     for (const Ring& ring : tx_)
       for (void* m = nullptr; rte_ring_sc_dequeue(ring.get(), &m) == 0;) {
         auto* mbuf = static_cast<rte_mbuf*>(m);
+        dataplane::gets({&mbuf, 1});
         const auto* data = rte_pktmbuf_mtod(mbuf, const std::uint8_t*);
         sent.emplace_back(data, data + mbuf->data_len);
+        dataplane::gives(mbuf);
         rte_pktmbuf_free(mbuf);
       }
     return sent;
