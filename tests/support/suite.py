@@ -67,7 +67,7 @@ def main():
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog="scripts/test", description="Builds Weir and runs its tests. Without a tier: all.")
+    parser = argparse.ArgumentParser(prog="scripts/test", description="Builds Weir and runs its tests. Without a tier: unit, scenario and sanitize.")
     parser.add_argument("--unit", action="store_true", help="everything meson runs: unit, path and pcap tests")
     parser.add_argument("--scenario", action="store_true", help="real traffic between network namespaces (root or sudo)")
     parser.add_argument("--sanitize", action="store_true", help="the unit tier again under ASan and UBSan")
