@@ -11,6 +11,7 @@
 #include "control/compile.h"
 #include "control/instance_lock.h"
 #include "control/numa.h"
+#include "control/plural.h"
 #include "control/port_sides.h"
 
 namespace weir::control {
@@ -116,6 +117,7 @@ lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
   if (!pool) return std::unexpected(pool.error());
   d->pool_ = std::move(*pool);
   if (auto done = d->open_ports(m); !done) return std::unexpected(done.error());
+  d->warn_of_few_mbufs(m);
   auto tables = dataplane::RteTables::create(size, placement.socket);
   if (!tables) return std::unexpected(tables.error());
   d->tables_ = std::make_unique<dataplane::RteTables>(std::move(*tables));
@@ -151,6 +153,17 @@ lb::Result<void> DataPlane::open_ports(const config::Model& m) {
   return {};
 }
 
+// Queues that hold every mbuf leave none to receive into: some drivers then do not start, others lose packets.
+void DataPlane::warn_of_few_mbufs(const config::Model& m) const {
+  std::uint64_t held = 0;
+  for (const dataplane::Port& port : ports_) held += port.most_mbufs();
+  if (held + m.workers * dataplane::kMbufsOfWorker > m.memory.mbufs)
+    spdlog::warn(
+        "memory.mbufs is {}, and the ports' queues and {} may hold {}: with all of them full no packet comes "
+        "in; raise it",
+        m.memory.mbufs, plural(m.workers, "worker"), held + m.workers * dataplane::kMbufsOfWorker);
+}
+
 lb::Result<void> DataPlane::make_workers(const config::Model& m, const Placement& placement) {
   rcu_ = std::make_unique<dataplane::Rcu>(m.workers);
   auto rings = dataplane::WorkerRings::create(m.workers);
@@ -169,7 +182,7 @@ lb::Result<void> DataPlane::make_workers(const config::Model& m, const Placement
         .pool = pool_.get(),
         .flows = {m.conntrack.capacity / m.workers, m.conntrack.wide_capacity / m.workers}};
     if (auto done = give_queues(options, plan); !done) return done;
-    auto worker = dataplane::Worker::create(options, *tables_, next_hops_, *rcu_, *owners_, *rings_);
+    auto worker = dataplane::Worker::create(options, {*tables_, next_hops_, *rcu_, *owners_, *rings_, answers_});
     if (!worker) return std::unexpected(worker.error());
     workers_.push_back(std::move(*worker));
   }

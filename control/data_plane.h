@@ -67,6 +67,7 @@ class DataPlane {
  private:
   explicit DataPlane(dataplane::Eal eal);
   [[nodiscard]] lb::Result<void> open_ports(const config::Model& model);
+  void warn_of_few_mbufs(const config::Model& model) const;
   [[nodiscard]] lb::Result<void> make_workers(const config::Model& model, const Placement& placement);
   void make_twin();
   [[nodiscard]] lb::Result<void> give_queues(dataplane::Worker::Options& options, const dataplane::QueuePlan& plan);
@@ -81,6 +82,7 @@ class DataPlane {
   std::unique_ptr<lb::Owners> owners_;
   std::unique_ptr<dataplane::WorkerRings> rings_;
   std::unique_ptr<dataplane::SpokenSessions> sessions_;
+  dataplane::AnswerBudget answers_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::unique_ptr<dataplane::Twin> twin_;
 };

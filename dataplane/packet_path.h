@@ -22,6 +22,7 @@
 #include <cstring>
 #include <span>
 
+#include "dataplane/answer_budget.h"
 #include "dataplane/counters.h"
 #include "dataplane/flow_table.h"
 #include "dataplane/held.h"
@@ -81,6 +82,12 @@ class PacketPath {
         next_hops_(next_hops),
         tracer_(tracer),
         steering_(steering) {}
+
+  PacketPath(const PacketPath&) = delete;
+  PacketPath& operator=(const PacketPath&) = delete;
+
+  /// From here on it takes from a budget that other workers take from too.
+  void share(AnswerBudget& budget) noexcept { budget_ = &budget; }
 
   /// Takes at most kBurst frames that arrived on `port` through the walk. `snapshot` stays valid for the call.
   void process(std::span<const Frame> frames, lb::PortIndex port, const lb::Snapshot& snapshot, Now now) noexcept {
@@ -668,7 +675,7 @@ class PacketPath {
     if (kind == lb::ArpKind::kBad) return drop(w, lb::DropReason::kArpBad);
     heed(w, lb::read_arp_claim({w.data + w.link.length, Io::length(w.frame) - w.link.length}));
     if (kind != lb::ArpKind::kRequest || !answers_for(target, w)) return leave_arp(w, kind, target);
-    if (!neighbor_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
+    if (!budget_->neighbors.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
     lb::write_arp_reply(w.data + w.link.length, w.in->mac);
     return answered(w, lb::Event::kAnsweredArp, w.link.source, lb::kEtherArp, w.link.length, sizeof(lb::ArpPacket));
   }
@@ -689,7 +696,7 @@ class PacketPath {
     if (entry->own_on.empty() && !snapshot_->owns(*entry)) return drop(w, lb::DropReason::kIcmpIgnored);
     const std::uint8_t request = p.is_v4 ? lb::kIcmpEchoRequest : lb::kIcmp6EchoRequest;
     if (type != request || w.data[p.l4_offset + 1] != 0) return drop(w, lb::DropReason::kIcmpIgnored);
-    if (!echo_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
+    if (!budget_->echoes.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
     lb::write_echo_reply(w.data, p);
     return answered(w, lb::Event::kAnsweredEcho, w.link.source, w.link.type, p.ip_offset, p.ip_length());
   }
@@ -704,7 +711,7 @@ class PacketPath {
     if (!solicitation) return drop(w, lb::DropReason::kIcmpBad);
     if (!solicitation->is_dad && has_martian_source(w)) return drop(w, lb::DropReason::kIpMartianSrc);
     if (!answers_for(solicitation->target, w)) return leave_solicitation(w, solicitation->target);
-    if (!neighbor_answers_.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
+    if (!budget_->neighbors.take(now_.ns)) return drop(w, lb::DropReason::kRateLimit);
     // Make room first: the advertisement carries an option that the solicitation may lack.
     const std::uint16_t ip_offset = w.packet.ip_offset;
     w.data = Io::reshape(w.frame, 0, ip_offset + lb::kAdvertisementLength);
@@ -749,8 +756,8 @@ class PacketPath {
     if (w.vip_id != lb::VipId::kNone) counters_.of(w.vip_id).refused.add();
     const bool is_tcp = p.protocol == lb::Protocol::kTcp;
     const bool by_rst = is_tcp && how == lb::Reject::kRst;
-    const bool is_silent =
-        how == lb::Reject::kDrop || (is_tcp && is_rst(p)) || !(by_rst ? resets_ : unreachables_).take(now_.ns);
+    const bool is_silent = how == lb::Reject::kDrop || (is_tcp && is_rst(p)) ||
+                           !(by_rst ? budget_->resets : budget_->unreachables).take(now_.ns);
     if (is_silent) {
       counters_.count(lb::Event::kRefusedSilently);
       tracer_.refused(reason, w.vip_id, lb::Event::kRefusedSilently);
@@ -1034,8 +1041,8 @@ class PacketPath {
 
   static constexpr std::uint64_t kCrowdedMemoryNs = 60'000'000'000;  // as long as a SYN may wait for its answer
   static constexpr std::size_t kMacs = sizeof(lb::EthernetHeader) - sizeof(lb::be16);  // in front of the type
-  static constexpr std::uint64_t kTendPeriodNs = 100'000;   // a look at each held frame takes about 20 ns
-  static constexpr std::uint64_t kAnswersPerSecond = 1000;  // and as many at once (design.md part 4)
+  static constexpr std::uint64_t kTendPeriodNs = 100'000;  // a look at each held frame takes about 20 ns
+  static constexpr std::uint64_t kWantsPerSecond = 1000;   // next hops asked for
 
   const Tables& tables_;
   Io& io_;
@@ -1046,13 +1053,11 @@ class PacketPath {
   Steering* steering_;  // null: one worker
   StepClock steps_;
 
-  lb::TokenBucket neighbor_answers_{kAnswersPerSecond, kAnswersPerSecond};
-  lb::TokenBucket echo_answers_{kAnswersPerSecond, kAnswersPerSecond};
-  lb::TokenBucket resets_{kAnswersPerSecond, kAnswersPerSecond};
-  lb::TokenBucket unreachables_{kAnswersPerSecond, kAnswersPerSecond};
+  AnswerBudget own_budget_;
+  AnswerBudget* budget_ = &own_budget_;
   PuntBuckets punt_buckets_;
   SpokenSessions* sessions_ = nullptr;
-  lb::TokenBucket wants_{kAnswersPerSecond, kAnswersPerSecond};
+  lb::TokenBucket wants_{kWantsPerSecond, kWantsPerSecond};
   HeldFrames<Frame> held_;
   std::uint64_t tended_ns_ = 0;
   std::uint64_t crowded_until_ns_ = 0;

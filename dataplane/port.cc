@@ -200,6 +200,7 @@ lb::Result<void> Port::configure(const Options& options, rte_mempool* pool) {
     return refuse("does not take the configuration", error);
   std::uint16_t rx = kDescriptors, tx = kDescriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx);
+  most_mbufs_ = std::uint32_t{rx_queues_} * rx + std::uint32_t{tx_queues_} * tx;
   const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
   for (std::uint16_t q = 0; q < rx_queues_; ++q) {
     if (const int error = rte_eth_rx_queue_setup(id_, q, rx, socket, nullptr, pool); error < 0)
@@ -248,6 +249,7 @@ Port::Port(Port&& other) noexcept
       driver_(std::move(other.driver_)),
       why_no_hash_(std::move(other.why_no_hash_)),
       reta_size_(other.reta_size_),
+      most_mbufs_(other.most_mbufs_),
       is_software_(other.is_software_),
       is_started_(std::exchange(other.is_started_, false)) {}
 

@@ -23,6 +23,8 @@ using Mempool = std::unique_ptr<rte_mempool, FreeMempool>;
 
 /// The workers' mbufs. Workers share this pool among themselves only (a preempted thread must not hold one up).
 [[nodiscard]] lb::Result<Mempool> create_mempool(std::uint32_t mbufs, std::uint32_t mbuf_bytes, int socket);
+/// Mbufs that a worker keeps at hand: its cache of the pool, half as many again before it gives any back, and bursts.
+inline constexpr std::uint32_t kMbufsOfWorker = 512;
 /// EAL memory that it takes.
 [[nodiscard]] std::size_t mempool_memory(std::uint32_t mbufs, std::uint32_t mbuf_bytes) noexcept;
 
@@ -53,6 +55,8 @@ class Port {
   [[nodiscard]] std::uint16_t id() const noexcept { return id_; }
   [[nodiscard]] std::uint16_t rx_queues() const noexcept { return rx_queues_; }
   [[nodiscard]] std::uint16_t tx_queues() const noexcept { return tx_queues_; }
+  /// Mbufs that its queues may hold, all of them full.
+  [[nodiscard]] std::uint32_t most_mbufs() const noexcept { return most_mbufs_; }
   [[nodiscard]] const lb::MacAddress& mac() const noexcept { return mac_; }  // the device's own
   [[nodiscard]] const std::string& driver() const noexcept { return driver_; }
   /// A vdev, without a NIC behind that would mind being polled less often (Device::is_software()).
@@ -79,6 +83,7 @@ class Port {
   std::string name_, driver_;
   std::string why_no_hash_ = "there is one worker";
   std::uint16_t reta_size_ = 0;
+  std::uint32_t most_mbufs_ = 0;
   bool is_software_ = false;
   bool is_started_ = false;
 };

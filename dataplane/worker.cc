@@ -55,30 +55,30 @@ LoopGaps::Cause cause_of(PreemptionWatch& watch) noexcept {
 
 }  // namespace
 
-lb::Result<std::unique_ptr<Worker>> Worker::create(const Options& options, const RteTables& tables,
-                                                   const lb::NextHops& next_hops, Rcu& rcu, const lb::Owners& owners,
-                                                   WorkerRings& rings) {
+lb::Result<std::unique_ptr<Worker>> Worker::create(const Options& options, const Shared& shared) {
   auto flows = FlowTable::create(options.flows, random_key());
   if (!flows) return std::unexpected(flows.error());
   auto counters = WorkerCounters::create();
   if (!counters) return std::unexpected(counters.error());
   auto beside = SideRings::create();
   if (!beside) return std::unexpected(beside.error());
-  return std::unique_ptr<Worker>(new Worker(options, tables, next_hops, rcu, owners, rings, std::move(*flows),
-                                            std::move(*counters), std::move(*beside)));
+  return std::unique_ptr<Worker>(
+      new Worker(options, shared, std::move(*flows), std::move(*counters), std::move(*beside)));
 }
 
-Worker::Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu,
-               const lb::Owners& owners, WorkerRings& rings, FlowTable flows, WorkerCounters counters, SideRings beside)
+Worker::Worker(const Options& options, const Shared& shared, FlowTable flows, WorkerCounters counters, SideRings beside)
     : options_(options),
-      rcu_(rcu),
+      rcu_(shared.rcu),
       flows_(std::move(flows)),
       counters_(std::move(counters)),
-      rings_(rings),
+      rings_(shared.rings),
       beside_(std::move(beside)),
-      steering_(owners, static_cast<lb::WorkerIndex>(options.index), options.hashes),
-      io_(options.tx, counters_, rings.out_of(static_cast<lb::WorkerIndex>(options.index)), &beside_, options.pool),
-      path_(tables, io_, flows_, counters_, next_hops, {}, rings.workers() > 1 ? &steering_ : nullptr) {
+      steering_(shared.owners, static_cast<lb::WorkerIndex>(options.index), options.hashes),
+      io_(options.tx, counters_, shared.rings.out_of(static_cast<lb::WorkerIndex>(options.index)), &beside_,
+          options.pool),
+      path_(shared.tables, io_, flows_, counters_, shared.next_hops, {},
+            shared.rings.workers() > 1 ? &steering_ : nullptr) {
+  path_.share(shared.answers);
   path_.share(options.sessions);
 }
 

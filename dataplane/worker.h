@@ -89,10 +89,17 @@ class Worker {
     rte_mempool* pool = nullptr;  // for frames that were not received
     FlowTable::Size flows;
   };
-  /// What it shares outlives it. The first snapshot is published before start().
-  [[nodiscard]] static lb::Result<std::unique_ptr<Worker>> create(const Options& options, const RteTables& tables,
-                                                                  const lb::NextHops& next_hops, Rcu& rcu,
-                                                                  const lb::Owners& owners, WorkerRings& rings);
+  /// What all workers have in common, and what outlives them.
+  struct Shared {
+    const RteTables& tables;
+    const lb::NextHops& next_hops;
+    Rcu& rcu;
+    const lb::Owners& owners;
+    WorkerRings& rings;
+    AnswerBudget& answers;
+  };
+  /// The first snapshot is published before start().
+  [[nodiscard]] static lb::Result<std::unique_ptr<Worker>> create(const Options& options, const Shared& shared);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();  // it has stopped, or never started
@@ -129,8 +136,7 @@ class Worker {
  private:
   using Path = PacketPath<RteTables, MbufIo>;
 
-  Worker(const Options& options, const RteTables& tables, const lb::NextHops& next_hops, Rcu& rcu,
-         const lb::Owners& owners, WorkerRings& rings, FlowTable flows, WorkerCounters counters, SideRings beside);
+  Worker(const Options& options, const Shared& shared, FlowTable flows, WorkerCounters counters, SideRings beside);
   void run() noexcept;
   bool poll_once(const lb::Snapshot& snapshot, Now now) noexcept;
   bool poll_queues(const lb::Snapshot& snapshot, Now now) noexcept;

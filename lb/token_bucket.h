@@ -1,7 +1,8 @@
-// A token bucket for the packets that Weir itself makes. Time is passed in.
+// Token buckets for the packets that Weir itself makes. Time is passed in.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 namespace weir::lb {
@@ -31,6 +32,31 @@ class TokenBucket {
   static constexpr std::uint64_t kSecond = 1'000'000'000;
   std::uint64_t per_second_, burst_, fill_ns_, tokens_;
   std::uint64_t last_ns_ = 0;
+};
+
+/// The same for several threads, without a lock: one word says until when the tokens are spent (the "theoretical
+/// arrival time" of ITU-T I.371's generic cell rate algorithm), and a token costs one compare-and-swap. An empty bucket
+/// is only read, so a flood of what is refused does not make threads fight for it.
+class alignas(64) SharedTokenBucket {
+ public:
+  /// Both at least 1.
+  constexpr SharedTokenBucket(std::uint64_t per_second, std::uint64_t burst) noexcept
+      : interval_ns_(1'000'000'000 / per_second), tolerance_ns_((burst - 1) * interval_ns_) {}
+
+  /// Threads' clocks may differ by a little. False: over the rate.
+  [[nodiscard]] bool take(std::uint64_t now_ns) noexcept {
+    std::uint64_t spent_until = spent_until_ns_.load(std::memory_order_relaxed);
+    for (;;) {
+      const std::uint64_t from = std::max(spent_until, now_ns);
+      if (from - now_ns > tolerance_ns_) return false;
+      if (spent_until_ns_.compare_exchange_weak(spent_until, from + interval_ns_, std::memory_order_relaxed))
+        return true;
+    }
+  }
+
+ private:
+  std::uint64_t interval_ns_, tolerance_ns_;
+  std::atomic<std::uint64_t> spent_until_ns_{0};
 };
 
 }  // namespace weir::lb

@@ -25,11 +25,14 @@ lb::ToeplitzKey toeplitz_key() {
 }
 
 struct OneWorker {
-  OneWorker(const Compiled& c, const lb::PlainTables& tables, const lb::Owners& owners, unsigned self, bool hashes)
+  OneWorker(const Compiled& c, const lb::PlainTables& tables, const lb::Owners& owners, unsigned self, bool hashes,
+            dataplane::AnswerBudget& answers)
       : state(c),
         steering(owners, static_cast<lb::WorkerIndex>(self), {hashes}),
         io(state.counters),
-        path(tables, io, state.flows, state.counters, c.next_hops(), {}, &steering) {}
+        path(tables, io, state.flows, state.counters, c.next_hops(), {}, &steering) {
+    path.share(answers);
+  }
 
   WorkerState state;
   Steering steering;
@@ -42,7 +45,7 @@ class Workers {
   Workers(const Compiled& c, lb::Owners owners, bool hashes = false)
       : compiled_(c), owners_(owners), tables_(c.contents()) {
     for (unsigned w = 0; w < owners_.workers(); ++w)
-      workers_.push_back(std::make_unique<OneWorker>(c, tables_, owners_, w, hashes));
+      workers_.push_back(std::make_unique<OneWorker>(c, tables_, owners_, w, hashes, answers_));
   }
 
   /// One frame comes to worker `to`; it and what is handed over are carried to their end. What is sent.
@@ -93,8 +96,21 @@ class Workers {
   const Compiled& compiled_;
   lb::Owners owners_;
   lb::PlainTables tables_;
+  dataplane::AnswerBudget answers_;
   std::vector<std::unique_ptr<OneWorker>> workers_;
 };
+
+// The rate of what Weir makes is the box's: of 4,000 refusals on four workers as many are sent as on one.
+TEST(Answers, ShareOneBudgetOfAnswers) {
+  Workers workers(compiled(groups().front()), lb::Owners(4, kKey));
+  std::size_t sent = 0;
+  for (unsigned i = 0; i < 4000; ++i) {
+    Talk closed = web();
+    closed.vip_port = 81;
+    sent += workers.process(closed.asked(kSyn).bytes(), i % 4).size();
+  }
+  EXPECT_EQ(sent, dataplane::AnswerBudget::kPerSecond);
+}
 
 class SeveralWorkers : public ::testing::TestWithParam<unsigned> {};
 

@@ -107,8 +107,8 @@ class Team {
       options.tx = {{port.id(), sender.queue}};
       const auto self = static_cast<lb::WorkerIndex>(w);
       if (sender.worker != w) options.tx[0].instead = WorkerState::value(rings_->make_to_send(self, sender.worker));
-      workers_.push_back(WorkerState::value(
-          dataplane::Worker::create(options, EalEnvironment::tables(c), c.next_hops(), rcu_, owners_, *rings_)));
+      workers_.push_back(WorkerState::value(dataplane::Worker::create(
+          options, {EalEnvironment::tables(c), c.next_hops(), rcu_, owners_, *rings_, answers_})));
     }
     for (const auto& worker : workers_) worker->start();
   }
@@ -147,9 +147,14 @@ class Team {
     for (const std::uint64_t n : drops()) out += n;
     return received() + sum([](const auto& c) { return c.generated.get(); }) - out;
   }
-  [[nodiscard]] bool comes_to_rest(std::uint64_t received_in_all) const {
-    for (const auto until = steady_clock::now() + kPatience; steady_clock::now() < until; std::this_thread::yield())
-      if (received() == received_in_all && difference() == 0) return true;
+  /// The sum of counters is not read at one instant, so it is believed once every worker has ended a loop since.
+  [[nodiscard]] bool comes_to_rest(std::uint64_t received_in_all) {
+    for (const auto until = steady_clock::now() + kPatience; steady_clock::now() < until; std::this_thread::yield()) {
+      if (received() != received_in_all || difference() != 0) continue;
+      const std::uint64_t token = rcu_.token();
+      while (!rcu_.has_passed(token) && steady_clock::now() < until) std::this_thread::yield();
+      if (difference() == 0) return true;
+    }
     return false;
   }
 
@@ -157,6 +162,7 @@ class Team {
   dataplane::Rcu rcu_;
   lb::Owners owners_;
   std::unique_ptr<dataplane::WorkerRings> rings_;
+  dataplane::AnswerBudget answers_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
 };
 

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <random>
+#include <thread>
+#include <utility>
+#include <vector>
 
 namespace weir::lb {
 namespace {
@@ -74,6 +78,37 @@ TEST(TokenBucket, OverAnyTimeGivesAtMostBurstPlusRateTimesTime) {
     EXPECT_LE(static_cast<double>(given), most + 1) << rate;
     EXPECT_GE(static_cast<double>(given), 0.9 * std::min(20'000.0, most)) << rate;
   }
+}
+
+// ---- shared ----
+
+TEST(SharedTokenBucket, GivesWhatThePrivateOneGives) {
+  std::mt19937 random(1);
+  for (const auto& [rate, burst] :
+       {std::pair<std::uint64_t, std::uint64_t>{1000, 1000}, {10, 3}, {1, 1}, {1'000'000, 5}}) {
+    SharedTokenBucket shared(rate, burst);
+    TokenBucket own(rate, burst);
+    std::uint64_t now = 5'000'000'000;
+    for (int i = 0; i < 20'000; ++i) {
+      now += random() % 3 == 0 ? random() % (3'000'000'000 / rate) : 0;
+      const std::uint64_t whole = now / (1'000'000'000 / rate) * (1'000'000'000 / rate);  // both count in whole tokens
+      ASSERT_EQ(shared.take(whole), own.take(whole)) << i;
+    }
+  }
+}
+
+TEST(SharedTokenBucket, GivesThreadsTogetherWhatItHas) {
+  SharedTokenBucket bucket(1000, 1000);
+  std::atomic<int> given{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 1000; ++i) given += bucket.take(7'000'000'000);
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(given, 1000);
+  EXPECT_FALSE(bucket.take(7'000'999'999));
+  EXPECT_TRUE(bucket.take(7'001'000'000));
 }
 
 }  // namespace
