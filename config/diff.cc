@@ -54,6 +54,9 @@ std::string text(Reject r) {
 std::string text(lb::Protocol p) {
   return std::string(lb::name(p));
 }
+std::string text(const lb::SocketAddress& a) {
+  return to_string(a.address, a.port);
+}
 std::string text(const lb::MacAddress& m) {
   return to_string(m);
 }
@@ -199,6 +202,7 @@ void Differ::settings() {
   setting("memory.mbuf_bytes", a.memory.mbuf_bytes, b.memory.mbuf_bytes);
   setting("control.socket", a.control.socket, b.control.socket);
   setting("control.state_dir", a.control.state_dir, b.control.state_dir);
+  setting("control.metrics", a.control.metrics, b.control.metrics);
   if (a.hash_key != b.hash_key) {  // the keys themselves stay out of logs
     const auto shown = [](const Model& m) { return std::string(m.hash_key ? "(a key)" : "(the public default)"); };
     out_.changes.push_back({.kind = ChangeKind::kChanged,
@@ -329,7 +333,9 @@ std::vector<std::string> changes_that_need_restart(const Model& now, const Model
   };
   differs(now.workers != next.workers || now.worker_cores != next.worker_cores, "workers");
   differs(!(now.memory == next.memory), "memory");
-  differs(!(now.control == next.control), "control");
+  differs(now.control.socket != next.control.socket, "control.socket");
+  differs(now.control.state_dir != next.control.state_dir, "control.state_dir");
+  differs(now.control.metrics != next.control.metrics, "control.metrics");
   differs(now.conntrack.capacity != next.conntrack.capacity, "conntrack.capacity");
   differs(now.conntrack.wide_capacity != next.conntrack.wide_capacity, "conntrack.wide_capacity");
   differs(!std::ranges::equal(now.ports, next.ports,

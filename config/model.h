@@ -35,6 +35,7 @@ struct Memory {
 struct Control {
   std::string socket = "/run/weir/weir.sock";
   std::string state_dir = "/var/lib/weir";
+  std::optional<lb::SocketAddress> metrics;  // where GET /metrics is answered over TCP; none: nowhere
   bool operator==(const Control&) const noexcept = default;
 };
 

@@ -88,11 +88,29 @@ void read_path(const Node& node, std::string_view key, std::size_t longest, Valu
   }
 }
 
+/// Without a default port, so that nothing listens unless somebody wrote where.
+void read_metrics(const Node& node, Values& values, Control& control) {
+  constexpr std::string_view kExpected = "an address with a port such as 127.0.0.1:9901 or \"[::1]:9901\" in quotes";
+  const auto text = values.text(node, "metrics", kExpected);
+  if (!text) return;
+  control.metrics = lb::parse_socket_address(*text);
+  if (!control.metrics) {
+    values.problems().error(node.where, "metrics: {} is not {}", show(*text), kExpected);
+  } else if (control.metrics->address.is_multicast()) {
+    values.problems().error(node.where, "metrics: {} is a multicast address; write one of this machine's own", *text);
+  } else if (!control.metrics->address.is_loopback()) {
+    values.problems().warn(
+        node.where, "metrics: whoever reaches {} reads names and counters of every service, without a password", *text);
+  }
+}
+
 void read_control(const Node& node, Values& values, Control& control) {
-  static constexpr Key kKeys[] = {{"socket"}, {"state_dir"}, {"metrics", Need::kLater}};
+  static constexpr Key kKeys[] = {{"socket"}, {"state_dir"}, {"metrics"}};
   values.fields(node, "control", kKeys, [&](std::string_view key, const Node& value) {
     if (key == "socket") {
       read_path(value, key, kLongestSocket, values, control.socket);
+    } else if (key == "metrics") {
+      read_metrics(value, values, control);
     } else {
       read_path(value, key, kLongestPath, values, control.state_dir);
     }

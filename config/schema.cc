@@ -63,6 +63,8 @@ constexpr Note kNotes[] = {
     {"control", "the daemon's own side; a change needs a restart"},
     {"control.socket", "where the API listens", R"({"type": "string", "minLength": 1, "maxLength": 107})",
      [] { return json::value(Control{}.socket); }},
+    {"control.metrics", "TCP address where GET /metrics is answered; none by default",
+     R"({"type": "string", "examples": ["127.0.0.1:9901", "[::1]:9901"]})"},
     {"control.state_dir", "where what must outlive the process is kept", R"({"type": "string", "minLength": 1})",
      [] { return json::value(Control{}.state_dir); }},
     {"hash_key", "equal on all boxes of a group; `weir keygen` prints one",

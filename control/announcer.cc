@@ -1,10 +1,11 @@
 #include "control/announcer.h"
 
-#include <spdlog/spdlog.h>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <string>
 
+#include "control/log.h"
 #include "control/plural.h"
 #include "lb/announce.h"
 
@@ -68,7 +69,8 @@ void Announcer::follow_links(Time now) {
     const bool is_up = data_plane_.ports()[p].is_link_up();
     if (is_up == links_[p]) continue;
     links_[p] = is_up;
-    spdlog::info("port {}: the link is {}", reloader_.running()->model.ports[p].name, is_up ? "up" : "down");
+    log_event("link", LogLevel::kInfo,
+              fmt::format("port {}: the link is {}", reloader_.running()->model.ports[p].name, is_up ? "up" : "down"));
     for (std::size_t i = 1; is_up && i < interfaces.size(); ++i)
       if (!interfaces[i].name.empty() && index(interfaces[i].port) == p)
         schedule_.begin_again(lb::InterfaceId(static_cast<std::uint16_t>(i)), now);
@@ -85,10 +87,12 @@ void Announcer::tell_conflicts(Time now) {
   const auto is_announced = [&](const lb::Address& a, lb::InterfaceId i) { return schedule_.find(a, i) != nullptr; };
   const bool defends = reloader_.running()->model.announce.segment == config::AnnounceSegment::kAlways;
   for (const VipConflicts::Told& t : conflicts_.due(is_announced, now)) {
-    spdlog::warn("VIP {} on {} is claimed by {} too, {}; {}", lb::to_string(t.vip),
-                 followed_->snapshot->interfaces[index(t.interface)].name, lb::to_string(t.mac),
-                 t.times == 1 ? "once" : plural(t.times, "time"),
-                 defends ? "it is announced again; take it off the other host" : "keepalived decides whose it is");
+    const std::string line =
+        fmt::format("VIP {} on {} is claimed by {} too, {}; {}", lb::to_string(t.vip),
+                    followed_->snapshot->interfaces[index(t.interface)].name, lb::to_string(t.mac),
+                    t.times == 1 ? "once" : plural(t.times, "time"),
+                    defends ? "it is announced again; take it off the other host" : "keepalived decides whose it is");
+    log_event("claim", LogLevel::kWarning, line);
     if (defends) schedule_.defend(*schedule_.find(t.vip, t.interface), now);
   }
 }

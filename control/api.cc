@@ -1,7 +1,6 @@
 #include "control/api.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
@@ -15,6 +14,8 @@
 #include "control/endpoint.h"
 #include "control/filters.h"
 #include "control/json_text.h"
+#include "control/log.h"
+#include "control/metrics.h"
 #include "control/plural.h"
 #include "control/privileges.h"
 #include "control/table.h"
@@ -132,6 +133,7 @@ void Api::get(const Request& request, const Responder& respond) {
     return aside([k = kernel_.network()](const Running& r) { return ok(neighbors_view(r, k)); });
   if (path == "/v1/workers") return respond(ok(workers_view(running())));
   if (path == "/v1/drops") return respond(ok(drops_view(running())));
+  if (path == "/metrics") return scrapes_.ask(respond);
   if (path == "/v1/trace") return trace(request, respond);
   if (path == "/v1/config") {
     return aside([](const Running& r) {
@@ -158,6 +160,10 @@ void Api::answer_aside(const Responder& respond, std::function<Response(const Ru
     auto response = std::make_shared<Response>(make(r));
     boost::asio::post(io_, [respond, response] { respond(std::move(*response)); });
   });
+}
+
+std::function<std::string()> Api::begin_scrape() const {
+  return [r = running(), reloads = reloader_.counts(), at = started_at_] { return metrics_text(r, reloads, at); };
 }
 
 void Api::reload(const Responder& respond) {
@@ -200,7 +206,8 @@ void Api::flush_flows(const Request& request, const Responder& respond) {
               [this, respond](const std::shared_ptr<FlowRequests>& answers) {
                 std::uint64_t flushed = 0;
                 for (const auto& answer : *answers) flushed += answer->matched;
-                spdlog::info("flushed {}", plural(flushed, "flow"));
+                log_event("flush", LogLevel::kInfo, fmt::format("flushed {}", plural(flushed, "flow")),
+                          {{"flows", flushed}});
                 respond(ok({{"generation", publisher_.generation()}, {"flushed", flushed}}));
               });
 }
@@ -274,9 +281,10 @@ void Api::apply_drains(const DrainRequest& wanted, const DrainEdit& edit, const 
   if (!edit.is_changed) return answer(publisher_.generation());
   const std::string name =
       wanted.port == 0 ? lb::to_string(wanted.address) : lb::to_string(wanted.address, wanted.port);
-  spdlog::info("{} {} in {}", wanted.is_drain ? "drained" : "enabled", name,
-               wanted.service.empty() ? "every service" : "service " + printable(wanted.service));
-  for (const std::string& w : edit.warnings) spdlog::warn("{}", printable(w));
+  log_event("drain", LogLevel::kInfo,
+            fmt::format("{} {} in {}", wanted.is_drain ? "drained" : "enabled", name,
+                        wanted.service.empty() ? "every service" : "service " + printable(wanted.service)));
+  for (const std::string& w : edit.warnings) log_event("drain", LogLevel::kWarning, printable(w));
   reloader_.change([&edit](Overlay& overlay) { overlay.drains = edit.drains; }, Reloader::Generation::kNext,
                    [answer, respond](const ReloadOutcome& outcome) {
                      if (!outcome.is_refused) return answer(outcome.generation);

@@ -20,6 +20,7 @@
 #include "control/kernel_side.h"
 #include "control/publisher.h"
 #include "control/reloader.h"
+#include "control/scrapes.h"
 #include "control/trace.h"
 #include "control/views.h"
 #include "dataplane/worker.h"
@@ -35,7 +36,8 @@ class Api {
         publisher_(publisher),
         reloader_(reloader),
         kernel_(kernel),
-        captures_(data_plane) {}
+        captures_(data_plane),
+        scrapes_(io, [this] { return begin_scrape(); }) {}
 
   ~Api() { view_thread_.join(); }
   Api(const Api&) = delete;
@@ -43,6 +45,8 @@ class Api {
 
   /// For HttpServer.
   void handle(const Request& request, const Responder& respond);
+  /// For the metrics' TCP port.
+  void handle_metrics(const Request& request, const Responder& respond) { scrapes_.handle(request, respond); }
 
  private:
   using FlowRequests = std::vector<std::unique_ptr<dataplane::FlowRequest>>;  // by worker
@@ -70,6 +74,7 @@ class Api {
   void ask_workers(const FlowQuestion& question, std::function<void(const std::shared_ptr<FlowRequests>&)> then);
   void poll_workers(const std::shared_ptr<FlowRequests>& requests, std::size_t posted,
                     const std::function<void(const std::shared_ptr<FlowRequests>&)>& then);
+  [[nodiscard]] std::function<std::string()> begin_scrape() const;
   [[nodiscard]] Running running() const {
     return {reloader_.running(), reloader_.overlay(), publisher_.current(), reloader_.baselines(), data_plane_};
   }
@@ -82,6 +87,8 @@ class Api {
   Captures captures_;
   std::deque<std::function<void()>> drain_edits_;  // the first is under way: each builds on what the one before left
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  const std::chrono::system_clock::time_point started_at_ = std::chrono::system_clock::now();
+  Scrapes scrapes_;
   boost::asio::thread_pool view_thread_{1};  // last: it ends first
 };
 

@@ -18,10 +18,13 @@ Traffic counted(const DataPlane& data_plane, lb::EndpointId id) {
   return t;
 }
 
-std::uint64_t counted(const DataPlane& data_plane, lb::VipId id) {
-  std::uint64_t connections = 0;
-  for (const auto& worker : data_plane.workers()) connections += worker->counters().of(id).connections.get();
-  return connections;
+Traffic counted(const DataPlane& data_plane, lb::VipId id) {
+  Traffic t{.current = data_plane.flows_of(id)};
+  for (const auto& worker : data_plane.workers()) {
+    t.connections += worker->counters().of(id).connections.get();
+    t.refused += worker->counters().of(id).refused.get();
+  }
+  return t;
 }
 
 }  // namespace
@@ -39,9 +42,12 @@ Traffic Baselines::of(const DataPlane& data_plane, lb::EndpointId id) const {
 }
 
 Traffic Baselines::of(const DataPlane& data_plane, lb::VipId id) const {
-  const auto base = vips_.find(id);
-  return {.connections = counted(data_plane, id) - (base == vips_.end() ? 0 : base->second),
-          .current = data_plane.flows_of(id)};
+  Traffic t = counted(data_plane, id);
+  if (const auto base = vips_.find(id); base != vips_.end()) {
+    t.connections -= base->second.connections;
+    t.refused -= base->second.refused;
+  }
+  return t;
 }
 
 void Baselines::set(const DataPlane& data_plane, const std::vector<lb::VipId>& vips,

@@ -13,13 +13,13 @@ namespace weir::control {
 
 /// Over all workers, since start or since the id was last freed.
 struct Traffic {
-  std::uint64_t connections = 0, current = 0, packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0;
+  std::uint64_t connections = 0, current = 0, packets_in = 0, packets_out = 0, bytes_in = 0, bytes_out = 0, refused = 0;
 };
 
 class Baselines {
  public:
   [[nodiscard]] Traffic of(const DataPlane& data_plane, lb::EndpointId id) const;
-  /// connections and current alone.
+  /// connections, current and refused alone.
   [[nodiscard]] Traffic of(const DataPlane& data_plane, lb::VipId id) const;
 
   /// The ids are free: what they have counted is from now on their baseline.
@@ -28,7 +28,7 @@ class Baselines {
 
  private:
   std::unordered_map<lb::EndpointId, Traffic> endpoints_;
-  std::unordered_map<lb::VipId, std::uint64_t> vips_;  // connections
+  std::unordered_map<lb::VipId, Traffic> vips_;
 };
 
 }  // namespace weir::control

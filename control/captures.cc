@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <rte_cycles.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "control/json_text.h"
+#include "control/log.h"
 #include "control/version.h"
 #include "lb/pcapng.h"
 
@@ -202,7 +202,8 @@ void Captures::Run::start(FileDescriptor connection) {
 
 void Captures::Run::run() {
   pthread_setname_np(pthread_self(), "weir-capture");
-  spdlog::info("a capture begins, asked for by process {} of user {}", client_.pid, client_.uid);
+  log_event("capture", LogLevel::kInfo,
+            fmt::format("a capture begins, asked for by process {} of user {}", client_.pid, client_.uid));
   attach(true);
   wait_for_workers();  // so that the client's first byte says: from here on nothing is missed
   begin();
@@ -211,7 +212,9 @@ void Captures::Run::run() {
   wait_for_workers();
   has_left_workers_.store(true, std::memory_order_release);
   end();
-  spdlog::info("the capture of process {} has ended: {} frames", client_.pid, frames_);
+  log_event("capture", LogLevel::kInfo,
+            fmt::format("the capture of process {} has ended: {} frames", client_.pid, frames_),
+            {{"frames", frames_}});
   connection_.reset();
   is_over_.store(true, std::memory_order_release);
 }

@@ -129,6 +129,7 @@ class Program {
   std::vector<std::string> files_;
   std::string file_, user_;
   std::string output_ = "table";
+  std::string log_format_ = "text", log_level_ = "info";
   Query filters_;
   std::string against_, backend_, service_;
   bool exit_code_ = false;
@@ -198,8 +199,17 @@ void Program::add_run() {
             if (file_ == "-")
               return usage("weir run: a reload could not read standard input again; name a file with -c");
             const bool has_socket = app_.get_subcommand("run")->count("--socket") + app_.count("--socket") > 0;
-            return run_daemon({file_, has_socket ? std::optional(socket_) : std::nullopt, user_});
+            return run_daemon({file_, has_socket ? std::optional(socket_) : std::nullopt, user_,
+                               *parse_log_format(log_format_), *parse_log_level(log_level_)});
           });
+  command->add_option("--log-format", log_format_, "text, for people; json, one object a line")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  command->add_option("--log-level", log_level_, "leave out what matters less than this")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->type_name("LEVEL")
+      ->capture_default_str();
   command->add_option("-c,--config", file_, "the configuration")->required()->type_name("FILE");
   command->add_option("--socket", socket_, "control socket, instead of the file's control.socket")->type_name("PATH");
   command

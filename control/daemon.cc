@@ -22,6 +22,7 @@
 #include "control/data_plane.h"
 #include "control/drains.h"
 #include "control/exit_code.h"
+#include "control/heartbeat.h"
 #include "control/http_server.h"
 #include "control/instance_lock.h"
 #include "control/kernel_side.h"
@@ -87,6 +88,13 @@ std::string where_workers_run(const DataPlane& data_plane) {
   return fmt::format("{} workers on cores {}", cores.size(), fmt::join(cores, ", "));
 }
 
+// A number for each worker that grows with every loop.
+std::vector<std::uint64_t> loops_of(const DataPlane& data_plane) {
+  std::vector<std::uint64_t> loops;
+  for (const auto& worker : data_plane.workers()) loops.push_back(worker->load().total_ns.get());
+  return loops;
+}
+
 // Workers read what the publisher owns, so they end before it does, whichever way run_daemon() is left.
 struct WorkersEnd {
   DataPlane& data_plane;
@@ -99,7 +107,7 @@ void watch_signals(boost::asio::signal_set& signals, Reloader& reloader, Stoppin
     if (signal == SIGHUP) {
       reloader.reload([](const ReloadOutcome& outcome) {
         for (const std::string& m : outcome.messages)
-          outcome.is_refused ? spdlog::error("{}", m) : spdlog::warn("{}", m);
+          log_event("configuration", outcome.is_refused ? LogLevel::kError : LogLevel::kWarning, m);
       });
     } else {
       stopping.ask(signal == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -111,7 +119,7 @@ void watch_signals(boost::asio::signal_set& signals, Reloader& reloader, Stoppin
 }  // namespace
 
 int run_daemon(const RunOptions& options) {
-  set_up_log();
+  set_up_log(options.log_format, options.log_level);
 
   // The file, before anything is touched.
   auto loaded = config::load_file(options.config_file);
@@ -157,6 +165,7 @@ int run_daemon(const RunOptions& options) {
   if (*user)
     if (auto done = become(**user, needs); !done) return stop_with(kExitEnvironment, done.error().message);
   log_privileges(options.config_file);
+  dataplane::Eal::log_to(log_stream());
   (*data_plane)->start_workers();
 
   // What listens, now that the workers forward.
@@ -171,15 +180,24 @@ int run_daemon(const RunOptions& options) {
   auto server = HttpServer::listen(
       io, socket, [&](const Request& request, const Responder& respond) { api.handle(request, respond); });
   if (!server) return stop_with(kExitEnvironment, server.error().message);
+  std::unique_ptr<HttpServer> metrics_server;
+  if (const auto& at = reloader.running()->model.control.metrics) {
+    auto listening = HttpServer::listen(
+        io, *at, [&](const Request& request, const Responder& respond) { api.handle_metrics(request, respond); });
+    if (!listening) return stop_with(kExitEnvironment, listening.error().message);
+    metrics_server = std::move(*listening);
+  }
   const Announcer announcer(io, **data_plane, publisher, reloader);
   Stopping stopping(io, reloader);
   watch_signals(signals, reloader, stopping);
+  Heartbeat heartbeat(io, [&] { return loops_of(**data_plane); });
   spdlog::info("weir {} forwards: {}, {}, {}, {}; control socket {}", version(), services,
                plural((*data_plane)->ports().size(), "port"), where_workers_run(**data_plane),
                (*data_plane)->uses_huge_pages() ? "huge pages" : "no huge pages", socket);
   notify_ready(fmt::format("generation 1, {}", services));
   io.run();
 
+  if (metrics_server) metrics_server->stop();
   (*server)->stop();
   spdlog::info("stopped");
   return kExitDone;

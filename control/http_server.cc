@@ -1,8 +1,9 @@
 #include "control/http_server.h"
 
 #include <array>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "control/json_text.h"
+#include "control/tcp_listener.h"
 #include "control/unix_listener.h"
 
 namespace weir::control {
@@ -25,7 +27,7 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
-using Protocol = asio::local::stream_protocol;
+using Protocol = asio::generic::stream_protocol;  // Unix or TCP
 using ErrorCode = boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
@@ -37,7 +39,7 @@ constexpr std::size_t kDrainBytes = 8 * 1024 * 1024;
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 Response error_response(unsigned status, std::string_view sentence) {
-  return {status, "application/json", error_json(sentence)};
+  return {.status = status, .body = error_json(sentence)};
 }
 
 /// What a request that could not be read is told; none where the client is gone or was too slow.
@@ -64,6 +66,31 @@ std::optional<std::string_view> fault_in(const http::request<http::string_body>&
   return std::nullopt;
 }
 
+/// An answer's body: its own, or one that it shares.
+struct TextBody {
+  struct value_type {
+    std::string own;
+    std::shared_ptr<const std::string> shared;
+    [[nodiscard]] const std::string& text() const { return shared ? *shared : own; }
+  };
+  static std::uint64_t size(const value_type& body) { return body.text().size(); }
+
+  class writer {
+   public:
+    using const_buffers_type = asio::const_buffer;
+    template <bool is_request, class Fields>
+    writer(const http::header<is_request, Fields>&, const value_type& body) : text_(body.text()) {}
+    static void init(ErrorCode& ec) { ec = {}; }
+    boost::optional<std::pair<const_buffers_type, bool>> get(ErrorCode& ec) const {
+      ec = {};
+      return {{asio::buffer(text_), false}};
+    }
+
+   private:
+    const std::string& text_;
+  };
+};
+
 /// All connections are being answered: one write into the empty socket, which takes it or not, and it is closed.
 void turn_away(Protocol::socket& socket) {
   const std::string body = error_json("weir is busy with other requests; try again");
@@ -84,12 +111,14 @@ bool is_served(http::verb method) {
 /// The acceptor and its sessions. Sessions keep it alive, and it keeps them, until they close.
 class HttpServer::Core : public std::enable_shared_from_this<HttpServer::Core> {
  public:
-  Core(asio::io_context& io, UnixListener listener, Handler handler, HttpLimits limits)
+  /// `socket` listens; the Core owns it from here on. `at`: where it stands in the file system.
+  Core(asio::io_context& io, const Protocol& protocol, int socket, std::optional<UnixListener> at, Handler handler,
+       HttpLimits limits)
       : handler_(std::move(handler)),
         limits_(limits),
-        acceptor_(io, Protocol(), listener.release()),
+        acceptor_(io, protocol, socket),
         accept_pause_(io),
-        listener_(std::move(listener)) {}
+        listener_(std::move(at)) {}
 
   void accept();
   void stop();
@@ -102,7 +131,7 @@ class HttpServer::Core : public std::enable_shared_from_this<HttpServer::Core> {
 
   Handler handler_;
   const HttpLimits limits_;
-  Protocol::acceptor acceptor_;
+  asio::basic_socket_acceptor<Protocol> acceptor_;
   asio::steady_timer accept_pause_;
   std::optional<UnixListener> listener_;  // unlinks the path
   std::set<std::shared_ptr<Session>> sessions_;
@@ -137,7 +166,7 @@ class HttpServer::Core::Session : public std::enable_shared_from_this<Session> {
   asio::steady_timer deadline_;  // for the handler
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
-  http::response<http::string_body> response_;
+  http::response<TextBody> response_;
   State state_ = State::kReading;
   Clock::time_point since_;   // of state_
   std::uint64_t serial_ = 0;  // of the request being handled
@@ -148,17 +177,31 @@ class HttpServer::Core::Session : public std::enable_shared_from_this<Session> {
   std::array<char, 4096> waste_;
 };
 
+template <class... Args>
+lb::Result<std::unique_ptr<HttpServer>> HttpServer::serve(asio::io_context& io, Args&&... args) {
+  try {
+    auto core = std::make_shared<Core>(io, std::forward<Args>(args)...);
+    core->accept();
+    return std::unique_ptr<HttpServer>(new HttpServer(std::move(core)));
+  } catch (const boost::system::system_error& e) {
+    return lb::fail(std::string("cannot serve HTTP: ") + e.what());
+  }
+}
+
 lb::Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& io, const std::string& path,
                                                            Handler handler, HttpLimits limits) {
   auto listener = UnixListener::open(path);
   if (!listener) return std::unexpected(listener.error());
-  try {
-    auto core = std::make_shared<Core>(io, std::move(*listener), std::move(handler), limits);
-    core->accept();
-    return std::unique_ptr<HttpServer>(new HttpServer(std::move(core)));
-  } catch (const boost::system::system_error& e) {
-    return lb::fail("cannot serve control socket " + path + ": " + e.what());
-  }
+  const int socket = listener->release();
+  return serve(io, Protocol(AF_UNIX, 0), socket, std::move(*listener), std::move(handler), limits);
+}
+
+lb::Result<std::unique_ptr<HttpServer>> HttpServer::listen(asio::io_context& io, const lb::SocketAddress& address,
+                                                           Handler handler, HttpLimits limits) {
+  auto socket = listen_tcp(address);
+  if (!socket) return std::unexpected(socket.error());
+  return serve(io, Protocol(address.address.is_v4() ? AF_INET : AF_INET6, IPPROTO_TCP), socket->release(), std::nullopt,
+               std::move(handler), limits);
 }
 
 HttpServer::~HttpServer() {
@@ -287,13 +330,13 @@ void HttpServer::Core::Session::refuse(Response response) {
 
 void HttpServer::Core::Session::write(Response response) {
   state_ = State::kWriting;
-  response_ = http::response<http::string_body>(static_cast<http::status>(response.status), 11);
+  response_ = http::response<TextBody>(static_cast<http::status>(response.status), 11);
   response_.set(http::field::content_type, response.content_type);
   response_.set(http::field::cache_control, "no-store");
-  response_.body() = std::move(response.body);
+  response_.body() = {std::move(response.body), std::move(response.shared)};
   response_.keep_alive(keep_alive_);
   response_.prepare_payload();
-  if (head_only_) response_.body().clear();
+  if (head_only_) response_.body() = {};
   stream_.expires_after(core_->limits_.io);
   http::async_write(stream_, response_,
                     [self = shared_from_this()](const ErrorCode& ec, std::size_t) { self->on_write(ec); });

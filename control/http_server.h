@@ -1,4 +1,5 @@
-// The admin API's transport: HTTP/1.1 on a Unix stream socket, on the control thread's io_context.
+// The admin API's transport: HTTP/1.1 on a Unix stream socket, on the control thread's io_context. The metrics' TCP
+// port, where there is one, is served in the same way.
 //
 // It knows nothing of Weir: a whole, well-formed request goes to one Handler, which answers now or later. What a
 // stranger can do to it is bounded everywhere (spec/faults.md S04, S05, S07): sizes, time to send a request, time to
@@ -17,6 +18,7 @@
 
 #include "control/file_descriptor.h"
 #include "control/url.h"
+#include "lb/address.h"
 #include "lb/result.h"
 
 namespace boost::asio {
@@ -38,6 +40,7 @@ struct Response {
   std::string body;
   /// Where set, the rest is nothing: the connection leaves the server and is this one's, which answers on it as HTTP.
   std::function<void(FileDescriptor)> take_over;
+  std::shared_ptr<const std::string> shared;  // where set, the body: one that several answers have
 };
 
 /// Answers the request it came with; the first call counts, and none counts after the handler deadline, after the
@@ -60,6 +63,10 @@ class HttpServer {
   [[nodiscard]] static lb::Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& io,
                                                                       const std::string& path, Handler handler,
                                                                       HttpLimits limits = {});
+  /// On a TCP address of this machine; an IPv6 one takes no IPv4.
+  [[nodiscard]] static lb::Result<std::unique_ptr<HttpServer>> listen(boost::asio::io_context& io,
+                                                                      const lb::SocketAddress& address, Handler handler,
+                                                                      HttpLimits limits = {});
 
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -70,6 +77,8 @@ class HttpServer {
 
  private:
   class Core;
+  template <class... Args>
+  [[nodiscard]] static lb::Result<std::unique_ptr<HttpServer>> serve(boost::asio::io_context& io, Args&&... args);
   explicit HttpServer(std::shared_ptr<Core> core) : core_(std::move(core)) {}
   std::shared_ptr<Core> core_;
 };

@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
-/// A sentence may quote what a client sent, and that may be any bytes.
+}  // namespace
+
+// A sentence may quote what a client sent, and that may be any bytes.
 std::string as_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -22,8 +24,6 @@ std::string as_utf8(std::string_view text) {
   }
   return out;
 }
-
-}  // namespace
 
 std::string error_json(std::string_view sentence) {
   return boost::json::serialize(boost::json::object{{"error", as_utf8(sentence)}});

@@ -9,4 +9,7 @@ namespace weir::control {
 /// {"error": "sentence"}, the body of every refusal. Always UTF-8: bytes that are not become U+FFFD.
 [[nodiscard]] std::string error_json(std::string_view sentence);
 
+/// The same text, bytes that are no UTF-8 replaced by U+FFFD.
+[[nodiscard]] std::string as_utf8(std::string_view text);
+
 }  // namespace weir::control

@@ -1,9 +1,11 @@
 #include "control/kernel_side.h"
 
+#include <fmt/format.h>
 #include <net/if.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
+
+#include "control/log.h"
 
 namespace weir::control {
 
@@ -46,7 +48,7 @@ lb::Result<void> KernelSide::start() {
 void KernelSide::log_error(const lb::Result<void>& done) {
   if (done || Clock::now() - logged_ < std::chrono::seconds(1)) return;
   logged_ = Clock::now();
-  spdlog::warn("kernel: {}", done.error().message);
+  log_event("kernel", LogLevel::kWarning, "kernel: " + done.error().message);
 }
 
 // ---- which twins there are ----
@@ -96,7 +98,7 @@ void KernelSide::give_addresses(const std::map<LinkIndex, std::string>& twins) {
 // ---- towards the workers ----
 
 void KernelSide::on_published() {
-  if (auto done = follow_twins(); !done) spdlog::error("kernel: {}", done.error().message);
+  if (auto done = follow_twins(); !done) log_event("kernel", LogLevel::kError, "kernel: " + done.error().message);
   if (mirror_ == nullptr) return;
   const auto compiled = publisher_.current();
   index_ = compiled->next_hop_index;
@@ -113,8 +115,9 @@ void KernelSide::on_published() {
     if (const auto link = link_of(key.interface); link && !is_told(mirror_->state().neighbor(*link, key.address)))
       log_error(writer_->forget(*link, key.address));
   if (compiled->routes_left_out > 0)
-    spdlog::warn("kernel: {} routes are more than the workers' tables hold and stay with the kernel",
-                 compiled->routes_left_out);
+    log_event("kernel", LogLevel::kWarning,
+              fmt::format("kernel: {} routes are more than the workers' tables hold and stay with the kernel",
+                          compiled->routes_left_out));
   if (ids_ == before) return;
   for (const auto& [key, n] : mirror_->state().neighbors()) on_neighbor(n);
   if (index_ != nullptr)

@@ -46,6 +46,15 @@ void notify_stopping(std::chrono::milliseconds grace) {
   send(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", patience.count()));
 }
 
+void notify_watchdog() {
+  send("WATCHDOG=1");
+}
+
+std::chrono::microseconds watchdog_interval() {
+  std::uint64_t usec = 0;
+  return std::chrono::microseconds(::sd_watchdog_enabled(0, &usec) > 0 ? usec : 0);
+}
+
 void notify_status(std::string_view status) {
   send(fmt::format("STATUS={}", one_line(status)));
 }

@@ -12,6 +12,10 @@ void notify_ready(std::string_view status);
 void notify_reloading();
 /// STOPPING=1, and that it takes up to `grace`: systemd is asked to be that patient (TimeoutStopSec= counts from then).
 void notify_stopping(std::chrono::milliseconds grace);
+/// WATCHDOG=1: all is well.
+void notify_watchdog();
+/// How long systemd waits for the next WATCHDOG=1 (WatchdogSec=); 0: it does not watch.
+[[nodiscard]] std::chrono::microseconds watchdog_interval();
 /// STATUS=... alone.
 void notify_status(std::string_view status);
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "config/diff.h"
+#include "control/log.h"
 #include "control/notify.h"
 #include "control/plural.h"
 
@@ -144,8 +144,10 @@ void Reloader::publish(const Sources& next, const std::shared_ptr<const Compiled
   const auto on_workers = [this] {
     const config::Model& m = running_->model;
     if (is_reload_) {
-      spdlog::info("reloaded {}: generation {}, {}", m.file, publisher_.generation(),
-                   plural(m.services.size(), "service"));
+      log_event("reload", LogLevel::kInfo,
+                fmt::format("reloaded {}: generation {}, {}", m.file, publisher_.generation(),
+                            plural(m.services.size(), "service")),
+                {{"generation", publisher_.generation()}, {"services", m.services.size()}});
     }
     finish({.is_changed = true, .generation = publisher_.generation(), .messages = warnings_of(*running_)});
   };
@@ -174,10 +176,13 @@ void Reloader::publish(const Sources& next, const std::shared_ptr<const Compiled
 
 void Reloader::refuse(std::vector<std::string> messages) {
   if (is_reload_) {
-    spdlog::error("reload refused: {}, generation {} goes on", plural(messages.size(), "problem"),
-                  publisher_.generation());
+    log_event("reload", LogLevel::kError,
+              fmt::format("reload refused: {}, generation {} goes on", plural(messages.size(), "problem"),
+                          publisher_.generation()),
+              {{"generation", publisher_.generation()}, {"problems", messages.size()}});
   } else {
-    spdlog::error("a change beside the file is refused and stays wanted: {}", fmt::join(messages, "; "));
+    log_event("change", LogLevel::kError,
+              fmt::format("a change beside the file is refused and stays wanted: {}", fmt::join(messages, "; ")));
   }
   finish({.is_refused = true, .generation = publisher_.generation(), .messages = std::move(messages)});
   become_idle();
@@ -185,6 +190,10 @@ void Reloader::refuse(std::vector<std::string> messages) {
 
 void Reloader::finish(const ReloadOutcome& outcome) {
   if (is_reload_) {
+    counts_.add(outcome.is_refused   ? ReloadResult::kRefused
+                : outcome.is_changed ? ReloadResult::kApplied
+                                     : ReloadResult::kUnchanged,
+                std::chrono::system_clock::now());
     notify_ready(
         fmt::format("generation {}, {}", outcome.generation, plural(running_->model.services.size(), "service")));
   }
@@ -277,7 +286,8 @@ void Reloader::publish_neighbors(const std::shared_ptr<const NeighborRoutes>& ro
     });
   };
   const auto on_refused = [this](const std::string& why) {
-    spdlog::warn("neighbors of the kernel's find no room and go by way of it: {}", why);
+    log_event("kernel", LogLevel::kWarning,
+              fmt::format("neighbors of the kernel's find no room and go by way of it: {}", why));
     on_compile_thread([this] {
       compiler_.reject();
       on_control([this] { become_idle(); });

@@ -22,6 +22,7 @@
 #include "control/data_plane.h"
 #include "control/overlay.h"
 #include "control/publisher.h"
+#include "control/reload_counts.h"
 
 namespace weir::control {
 
@@ -70,6 +71,7 @@ class Reloader {
   /// What runs: the model belongs to the publisher's current generation.
   [[nodiscard]] const std::shared_ptr<const config::Loaded>& running() const noexcept { return running_; }
   [[nodiscard]] const std::shared_ptr<const Overlay>& overlay() const noexcept { return overlay_; }
+  [[nodiscard]] const ReloadCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<const Baselines>& baselines() const noexcept { return baselines_; }
 
  private:
@@ -110,6 +112,7 @@ class Reloader {
   std::shared_ptr<const Overlay> overlay_;  // with running_, what the current generation was made of
   std::shared_ptr<const Overlay> wanted_;
   std::shared_ptr<const Baselines> baselines_ = std::make_shared<const Baselines>();
+  ReloadCounts counts_;
   bool is_busy_ = false;               // a job is on the compile thread, or its generation is being published
   bool is_reload_ = false;             // what is under way is a reload of the file; else it is a change of the overlay
   std::vector<Done> asked_;            // served by what is under way

@@ -22,22 +22,6 @@ json::object list_of(const Running& r, std::string_view noun, json::array list) 
   return {{"generation", r.compiled->snapshot->generation}, {noun, std::move(list)}};
 }
 
-template <class Read>
-std::uint64_t over_workers(const Running& r, Read&& read) {
-  std::uint64_t sum = 0;
-  for (const auto& worker : r.data_plane.workers()) sum += read(worker->counters());
-  return sum;
-}
-
-VipId id_of(const Running& r, const config::Service& s, const config::Vip& v) {
-  const auto it = r.compiled->vip_ids.find({v.address, s.protocol, v.ports.first, v.ports.last});
-  return it == r.compiled->vip_ids.end() ? VipId::kNone : it->second;
-}
-EndpointId id_of(const Running& r, const config::Service& s, const config::Backend& b) {
-  const auto it = r.compiled->contents.endpoints.find({b.address, s.protocol, be16::from_host(b.port)});
-  return it == r.compiled->contents.endpoints.end() ? EndpointId::kNone : it->second;
-}
-
 json::value port_value(const config::PortRange& p) {
   if (p.all) return "all";
   if (p.is_single()) return p.first;
@@ -153,6 +137,15 @@ json::array twins_of(const Running& r, const config::Port& port) {
 }
 
 }  // namespace
+
+VipId id_of(const Running& r, const config::Service& s, const config::Vip& v) {
+  const auto it = r.compiled->vip_ids.find({v.address, s.protocol, v.ports.first, v.ports.last});
+  return it == r.compiled->vip_ids.end() ? VipId::kNone : it->second;
+}
+EndpointId id_of(const Running& r, const config::Service& s, const config::Backend& b) {
+  const auto it = r.compiled->contents.endpoints.find({b.address, s.protocol, be16::from_host(b.port)});
+  return it == r.compiled->contents.endpoints.end() ? EndpointId::kNone : it->second;
+}
 
 lb::Result<json::object> services_view(const Running& r, const Query& filters) {
   const auto only = service_filter(r, filters);
@@ -281,37 +274,36 @@ json::object workers_view(const Running& r) {
   return list_of(r, "workers", std::move(rows));
 }
 
-json::object drops_view(const Running& r) {
-  using dataplane::WorkerCounters;
-  const auto sum = [&](auto read) { return over_workers(r, read); };
+PacketCounts packet_counts(const Running& r) {
+  PacketCounts sum;
   // Sent and dropped first: a packet that arrives in between is then missing on neither side for long.
-  json::object drops;
-  std::uint64_t dropped = 0;
-  for (std::size_t i = 0; i < lb::kDropReasons.size(); ++i) {
-    const auto n = sum([&](const WorkerCounters& c) { return c.dropped(lb::DropReason(i)); });
-    drops[lb::kDropReasons[i].name] = n;
-    dropped += n;
+  for (const auto& worker : r.data_plane.workers()) {
+    const dataplane::WorkerCounters& c = worker->counters();
+    for (std::size_t i = 0; i < sum.dropped.size(); ++i) sum.dropped[i] += c.dropped(lb::DropReason(i));
+    for (std::size_t i = 0; i < sum.events.size(); ++i) sum.events[i] += c.counted(lb::Event(i));
+    sum.sent += c.sent.get();
   }
-  json::object events;
-  for (std::size_t i = 0; i < lb::kEvents.size(); ++i)
-    events[lb::kEvents[i].name] = sum([&](const WorkerCounters& c) { return c.counted(lb::Event(i)); });
-  const auto sent = sum([](const WorkerCounters& c) { return c.sent.get(); });
-  const auto received = sum([](const WorkerCounters& c) { return c.received.get(); });
-  const auto injected = sum([](const WorkerCounters& c) { return c.injected.get(); });
-  const auto generated = sum([](const WorkerCounters& c) { return c.generated.get(); });
-  const auto punted = sum([](const WorkerCounters& c) { return c.punted.get(); });
-  const auto held = sum([](const WorkerCounters& c) { return c.held.get(); });
-  const auto difference = static_cast<std::int64_t>(received + injected + generated - sent - dropped - punted - held);
-  return {{"drops", std::move(drops)},
-          {"events", std::move(events)},
-          {"received", received},
-          {"injected", injected},
-          {"generated", generated},
-          {"sent", sent},
-          {"dropped", dropped},
-          {"punted", punted},
-          {"held", held},
-          {"difference", difference}};
+  for (const auto& worker : r.data_plane.workers()) {
+    const dataplane::WorkerCounters& c = worker->counters();
+    sum.received += c.received.get();
+    sum.injected += c.injected.get();
+    sum.generated += c.generated.get();
+    sum.punted += c.punted.get();
+    sum.held += c.held.get();
+  }
+  for (const std::uint64_t n : sum.dropped) sum.all_dropped += n;
+  return sum;
+}
+
+json::object drops_view(const Running& r) {
+  const PacketCounts c = packet_counts(r);
+  json::object drops, events;
+  for (std::size_t i = 0; i < c.dropped.size(); ++i) drops[lb::kDropReasons[i].name] = c.dropped[i];
+  for (std::size_t i = 0; i < c.events.size(); ++i) events[lb::kEvents[i].name] = c.events[i];
+  return {{"drops", std::move(drops)},   {"events", std::move(events)}, {"received", c.received},
+          {"injected", c.injected},      {"generated", c.generated},    {"sent", c.sent},
+          {"dropped", c.all_dropped},    {"punted", c.punted},          {"held", c.held},
+          {"difference", c.difference()}};
 }
 
 lb::Result<dataplane::FlowFilter> flow_filter(const Running& r, const Query& filters) {

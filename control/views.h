@@ -5,7 +5,9 @@
 // a moment's length.
 #pragma once
 
+#include <array>
 #include <boost/json/object.hpp>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "control/overlay.h"
 #include "control/url.h"
 #include "dataplane/worker.h"
+#include "lb/drop_reason.h"
 #include "lb/result.h"
 
 namespace weir::control {
@@ -30,6 +33,21 @@ struct Running {
 
   [[nodiscard]] const config::Model& model() const noexcept { return loaded->model; }
 };
+
+/// kNone if it does not run (an id that no counter is of).
+[[nodiscard]] lb::VipId id_of(const Running& r, const config::Service& s, const config::Vip& v);
+[[nodiscard]] lb::EndpointId id_of(const Running& r, const config::Service& s, const config::Backend& b);
+
+/// Conservation's parts, over all workers.
+struct PacketCounts {
+  std::uint64_t received = 0, injected = 0, generated = 0, sent = 0, all_dropped = 0, punted = 0, held = 0;
+  std::array<std::uint64_t, lb::kDropReasons.size()> dropped{};  // by DropReason
+  std::array<std::uint64_t, lb::kEvents.size()> events{};        // by Event
+  [[nodiscard]] std::int64_t difference() const noexcept {
+    return static_cast<std::int64_t>(received + injected + generated - sent - all_dropped - punted - held);
+  }
+};
+[[nodiscard]] PacketCounts packet_counts(const Running& r);
 
 // With the list's name and the generation, ready to be sent. Filters have passed check_query(); a name in them that
 // does not exist is an error (404).

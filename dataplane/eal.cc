@@ -102,7 +102,11 @@ Eal::~Eal() {
 }
 
 void Eal::log_to_stderr() {
-  rte_openlog_stream(stderr);
+  log_to(stderr);
+}
+
+void Eal::log_to(std::FILE* stream) {
+  rte_openlog_stream(stream);
 }
 
 std::string Eal::take_log() {

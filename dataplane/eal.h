@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,8 @@ class Eal {
   [[nodiscard]] static std::string take_log();
   /// From here on DPDK logs to stderr: the start is over, and what it says now belongs to no error message.
   static void log_to_stderr();
+  /// Or to a stream of the caller's, which stays open.
+  static void log_to(std::FILE* stream);
 
  private:
   explicit Eal(bool uses_huge_pages) : up_(true), uses_huge_pages_(uses_huge_pages) {}

@@ -142,6 +142,11 @@ class FlowTable {
   [[nodiscard]] std::uint32_t unconfirmed_count() const noexcept {
     return narrow_.unconfirmed.get() + wide_.unconfirmed.get();
   }
+  struct Use {
+    std::uint32_t used, unconfirmed, capacity;  // unconfirmed: of the used ones
+  };
+  [[nodiscard]] Use narrow_use() const noexcept { return narrow_.use(); }
+  [[nodiscard]] Use wide_use() const noexcept { return wide_.use(); }
   [[nodiscard]] std::uint32_t flows_of(lb::VipId vip) const noexcept { return by_vip()[index(vip)].current.get(); }
   [[nodiscard]] std::uint32_t flows_of(lb::EndpointId e) const noexcept { return by_endpoint()[index(e)].get(); }
   [[nodiscard]] Size size() const noexcept { return {narrow_.capacity, wide_.capacity}; }
@@ -185,6 +190,7 @@ class FlowTable {
   struct Kind {  // the counts of narrow or of wide records
     std::uint32_t capacity = 0;
     lb::SingleWriter<std::uint32_t> used, unconfirmed;
+    [[nodiscard]] Use use() const noexcept { return {used.get(), unconfirmed.get(), capacity}; }
     [[nodiscard]] std::uint32_t unconfirmed_limit() const noexcept { return capacity < 4 ? 1 : capacity / 4; }
   };
 

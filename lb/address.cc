@@ -78,6 +78,22 @@ std::string to_string(const Address& a, std::uint16_t port) {
   return a.is_v4() ? to_string(a) + ":" + p : "[" + to_string(a) + "]:" + p;
 }
 
+std::optional<SocketAddress> parse_socket_address(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  const bool is_bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+  if (is_bracketed) host = host.substr(1, host.size() - 2);
+  const auto address = parse_address(host);
+  if (!address || address->is_v4() == is_bracketed) return std::nullopt;
+
+  const std::string_view digits = text.substr(colon + 1);
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (error != std::errc{} || end != digits.data() + digits.size() || port == 0) return std::nullopt;
+  return SocketAddress{*address, port};
+}
+
 Address Prefix::network() const noexcept {
   Address n = address;
   const auto [bits, first] = extent(address);

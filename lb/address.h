@@ -73,6 +73,15 @@ struct Address {
 /// "10.0.0.5:8080" or "[fd00::5]:8080".
 [[nodiscard]] std::string to_string(const Address& a, std::uint16_t port);
 
+struct SocketAddress {
+  Address address;
+  std::uint16_t port = 0;  // host order
+  constexpr bool operator==(const SocketAddress&) const noexcept = default;
+};
+
+/// "192.0.2.7:40000" or "[2001:db8::7]:40000": the port is required, 1 to 65535; IPv6 stands in brackets.
+[[nodiscard]] std::optional<SocketAddress> parse_socket_address(std::string_view text);
+
 /// An address with a length in bits: 0 to 32 for IPv4, 0 to 128 for IPv6. Host bits may be set (an interface's
 /// own address with its subnet); network() clears them.
 struct Prefix {

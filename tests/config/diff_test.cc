@@ -22,7 +22,7 @@ using testing::IsEmpty;
 constexpr std::string_view kFile = R"(
 workers: 1
 memory: {huge_pages: auto, mbufs: 65536, mbuf_bytes: 2176}
-control: {socket: /run/a.sock, state_dir: /var/a}
+control: {socket: /run/a.sock, state_dir: /var/a, metrics: 127.0.0.1:9901}
 hash_key: "00112233445566778899aabbccddeeff"
 conntrack: {capacity: 1000, wide_capacity: 500, timeouts: {tcp_new: 60s, tcp_established: 7440s, tcp_closing: 240s, udp_new: 30s, udp: 300s, icmp: 60s}}
 ports:
@@ -103,6 +103,7 @@ TEST(Diff, SeesEveryKeyThatTheReaderTakes) {
       {"memory.mbuf_bytes", {"mbuf_bytes: 2176", "mbuf_bytes: 4096"}},
       {"control.socket", {"/run/a.sock", "/run/b.sock"}},
       {"control.state_dir", {"/var/a", "/var/b"}},
+      {"control.metrics", {"127.0.0.1:9901", "127.0.0.1:9902"}},
       {"hash_key", {"\"0011", "\"0012"}},
       {"conntrack.capacity", {"{capacity: 1000", "{capacity: 2000"}},
       {"conntrack.wide_capacity", {"wide_capacity: 500", "wide_capacity: 600"}},

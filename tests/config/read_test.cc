@@ -197,10 +197,34 @@ TEST(Read, WrongTypesNameTheExpectedOne) {
       {"hash_key: []", {"1:11: hash_key: expected 32 hexadecimal digits"}},
       {"transit: {}", {"1:10: transit: expected kernel | drop, found a mapping"}},
       {"control: {socket: 5}", {"1:19: socket: expected a path, found the number 5; quote it"}},
+      {"control: {metrics: 9901}", {"1:20: metrics: expected an address with a port such as 127.0.0.1:9901"}},
       {"control: {socket: [a]}", {"1:19: socket: expected a path, found a list"}},
       {service("80", "[5]"), {"3:9: vips: expected a list", "4:14: a backend: expected a mapping"}},
       {service("[~]", "~"), {"3:10: a VIP: expected a mapping", "4:13: backends: expected a list"}},
   });
+}
+
+TEST(Read, WhereMetricsAreServed) {
+  EXPECT_FALSE(model_of("{}").control.metrics);
+  EXPECT_EQ(model_of("control: {metrics: 127.0.0.1:9901}").control.metrics,
+            (lb::SocketAddress{*lb::parse_address("127.0.0.1"), 9901}));
+  EXPECT_EQ(model_of("control: {metrics: \"[::1]:9901\"}").control.metrics,
+            (lb::SocketAddress{*lb::parse_address("::1"), 9901}));
+  constexpr const char* kNot = " is not an address with a port such as 127.0.0.1:9901 or \"[::1]:9901\" in quotes";
+  for (const std::string text : {"localhost:9901", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1", "::1:9901"})
+    expect({{"control: {metrics: \"" + text + "\"}", {"1:20: metrics: '" + text + "'" + kNot}}});
+  expect({{"control: {metrics: 224.0.0.1:9901}", {"1:20: metrics: 224.0.0.1:9901 is a multicast address"}}});
+
+  const auto warns = [](const char* text) {
+    const auto loaded = load_text(text, "f");
+    return loaded && std::ranges::any_of(loaded->warnings, [](const Diagnostic& w) {
+             return w.message.find("without a password") != std::string::npos;
+           });
+  };
+  EXPECT_TRUE(warns("control: {metrics: 0.0.0.0:9901}"));
+  EXPECT_TRUE(warns("control: {metrics: 10.0.0.1:9901}"));
+  EXPECT_FALSE(warns("control: {metrics: 127.0.0.1:9901}"));
+  EXPECT_FALSE(warns("control: {metrics: \"[::1]:9901\"}"));
 }
 
 TEST(Read, UnknownAndRepeatedAndMissingKeys) {
@@ -241,7 +265,6 @@ TEST(Read, UnknownAndRepeatedAndMissingKeys) {
 TEST(Read, WhatComesLaterIsRefusedNotIgnored) {
   const std::string vips = "[{address: 203.0.113.1, port: 80}]", backends = "[]";
   for (const std::string& text : {
-           std::string("control: {metrics: 127.0.0.1:9901}"),
            std::string("snat_addresses: [10.0.0.240]"),
            std::string("tunnel: {source: 10.0.0.1}"),
            std::string("kubernetes: {profile: edge}"),

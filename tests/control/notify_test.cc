@@ -6,14 +6,21 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <cstring>
+#include <functional>
+#include <vector>
 
 #include "control/file_descriptor.h"
+#include "control/heartbeat.h"
+#include "tests/control/running_weir.h"
 #include "tests/control/temporary_directory.h"
 
 namespace weir::control {
 namespace {
 
+using namespace std::chrono_literals;
 using ::testing::MatchesRegex;
 
 /// What systemd would read.
@@ -51,6 +58,45 @@ TEST(Notify, TellsSystemd) {
   EXPECT_EQ(systemd.next(), "STOPPING=1");
   notify_stopping(std::chrono::seconds(5));
   EXPECT_EQ(systemd.next(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=35000000");
+}
+
+// The control loop of a daemon with one worker, for half a second at most and until `n` datagrams have come.
+int pings_of(Listener& systemd, const std::function<std::uint64_t()>& loops, int n) {
+  boost::asio::io_context io;
+  const Heartbeat heartbeat(io, [&] { return std::vector<std::uint64_t>{loops()}; });
+  int pings = 0;
+  const auto end = std::chrono::steady_clock::now() + (n == 0 ? 500ms : 20'000ms);
+  do {
+    io.run_for(10ms);
+    for (std::string s = systemd.next(); s != "(nothing)"; s = systemd.next()) {
+      EXPECT_EQ(s, "WATCHDOG=1");
+      ++pings;
+    }
+  } while ((n == 0 || pings < n) && std::chrono::steady_clock::now() < end);
+  return pings;
+}
+
+TEST(Notify, TheWatchdogHearsOfUsOnlyWhileWorkersTurn) {
+  Listener systemd;
+  std::uint64_t loops = 0;
+  ::unsetenv("WATCHDOG_PID");
+  ::setenv("WATCHDOG_USEC", "40000", 1);
+  EXPECT_GE(pings_of(systemd, [&] { return ++loops; }, 3), 3);
+  EXPECT_EQ(pings_of(systemd, [&] { return loops; }, 0), 0) << "a worker that hangs";
+  ::unsetenv("WATCHDOG_USEC");
+  EXPECT_EQ(pings_of(systemd, [&] { return ++loops; }, 0), 0) << "nobody watches";
+}
+
+TEST(Notify, ADaemonPingsTheWatchdog) {
+  Listener systemd;  // sets NOTIFY_SOCKET, which the daemon inherits
+  testing::RunningWeir weir("ports: [{name: p0, device: net_null" + std::to_string(getpid()) +
+                                "}]\ninterfaces: [{name: lan, port: p0, addresses: [10.0.0.1/24]}]\n",
+                            {.environment = {"WATCHDOG_USEC=1000000"}});
+  int pings = 0;
+  EXPECT_TRUE(testing::RunningWeir::wait_for([&] {
+    pings += systemd.next() == "WATCHDOG=1";
+    return pings >= 3;
+  })) << weir.log();
 }
 
 TEST(Notify, WithoutSystemdNothingHappens) {

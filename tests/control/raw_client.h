@@ -1,6 +1,7 @@
 // A client of the control socket that knows no HTTP.
 #pragma once
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -22,6 +23,15 @@ class RawClient {
     sockaddr_un a{};
     a.sun_family = AF_UNIX;
     std::memcpy(a.sun_path, path.data(), path.size());
+    is_connected_ = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&a), sizeof(a)) == 0;
+  }
+
+  /// Over TCP, to 127.0.0.1.
+  explicit RawClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_port = htons(port);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     is_connected_ = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&a), sizeof(a)) == 0;
   }
 
