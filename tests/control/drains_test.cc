@@ -80,7 +80,8 @@ TEST(Drains, AnUnknownBackendIsRefusedWithTheNearest) {
   EXPECT_EQ(refusal(request("10.0.0.6", 0)), "there is no backend 10.0.0.6; there is 10.0.0.6:80");
   EXPECT_EQ(refusal(request("10.0.1.6", 80)), "there is no backend 10.0.1.6:80; did you mean '10.0.0.6:80'?");
   EXPECT_EQ(refusal(request("10.0.0.5", 80, "wbe")), "there is no service \"wbe\"; did you mean 'web'?");
-  EXPECT_EQ(refusal(request("10.0.0.6", 80, "dns")), "service dns has no backend 10.0.0.6:80");
+  EXPECT_EQ(refusal(request("10.0.0.6", 80, "dns")),
+            "service dns has no backend 10.0.0.6:80; did you mean '10.0.0.5:80'?");
 }
 
 TEST(Drains, TheLastOneOfAServiceIsDrainedWithAWarning) {

@@ -93,8 +93,8 @@ TEST(Show, WorkersWithTheStepsTheyName) {
   EXPECT_EQ(shown("workers", R"({"generation": 1, "workers": [
       {"worker": 0, "core": 2, "packets": 1000, "packets_per_burst": 12.25, "busy": 0.5, "flows": 7,
        "step_ns": {"receive": 1.5, "parse": 2}}]})"),
-            "WORKER  CORE  PACKETS  A BURST    BUSY  FLOWS  RECEIVE NS  PARSE NS\n"
-            "     0     2     1000     12.2  50.0 %      7         1.5       2.0\n");
+            "WORKER  CORE  PACKETS  A BURST    BUSY  FLOWS  HANDED OVER  TAKEN OVER  RECEIVE NS  PARSE NS\n"
+            "     0     2     1000     12.2  50.0 %      7            -           -         1.5       2.0\n");
 }
 
 TEST(Show, SurvivesAnAnswerOfAnotherShape) {
