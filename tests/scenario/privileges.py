@@ -180,6 +180,21 @@ def unit(report):
             report.check("no request fails", not tally.failed, why=tally.why())
 
 
+def with_twins(report):
+    """The twins' thread and what sets their addresses are the user's too."""
+    with _user(), site.Site(2) as lab:
+        lab.start_servers()
+        os.chown(lab.directory, UID, GID)
+        driver = site.usual_driver()
+        yaml = lab.config(site.services(lab.members(MEMBERS)), driver, twins=True)
+        with daemon.Weir(lab, report.binary, yaml, arguments=("--user", "weir")) as weir:
+            _check_threads(report, weir, driver, {**NEEDED, **(BPF if driver == "af_xdp" else {})}, bounding=0)
+            tally = load.requests(lab.namespace("client"), site.VIP4, 80, 300)
+            report.check("no request fails", not tally.failed, why=tally.why())
+            addresses = lab.namespace("weir").run("ip", "-br", "addr", "show", "dev", "uplink").stdout
+            report.check("the twin has its addresses", "198.51.100.1/24" in addresses, why=addresses)
+
+
 def refused(report):
     """What `--user` cannot do is said in one sentence, before any device is touched."""
     with _user(), site.Site(1) as lab:
@@ -202,4 +217,4 @@ def refused(report):
                              why=f"exit {end.code}: {end.said}")
 
 
-SCENARIOS = [dropped, ambient, unit, refused]
+SCENARIOS = [dropped, ambient, unit, with_twins, refused]
