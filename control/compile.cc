@@ -150,14 +150,14 @@ lb::Result<Compiled> Compiler::build_all(Build& b) {
   b.snapshot->addresses = b.addresses.freeze();
 
   index_next_hops(b);
-  for (const std::uint32_t id : b.live_next_hops) {
+  b.live_next_hops.for_each([&](std::uint32_t id) {
     const NextHopKey& key = *next_hops_.key_of(id);
-    if (is_followed(b, key)) continue;  // control writes its word, as it hears from the kernel
+    if (is_followed(b, key)) return;  // control writes its word, as it hears from the kernel
     const auto neighbor = b.neighbors.find(key);
     b.out.next_hops.emplace_back(NextHopId(id), neighbor == b.neighbors.end()
                                                     ? NextHopWord::unresolved(key.interface)
                                                     : NextHopWord(key.interface, neighbor->second));
-  }
+  });
   b.out.snapshot = std::move(b.snapshot);
   return std::move(b.out);
 }
@@ -372,7 +372,7 @@ void Compiler::find_on_twins(Build& b) {
 // ---- what is no longer there, and writing the arrays ----
 
 void Compiler::retire_missing(Build& b) {
-  const auto retire = [](auto& registry, const std::unordered_set<std::uint32_t>& live, auto&& gone) {
+  const auto retire = [](auto& registry, const IdSet& live, auto&& gone) {
     registry.for_each_live([&](std::uint32_t id, const auto& key) {
       if (live.contains(id)) return;
       gone(id);
@@ -396,7 +396,10 @@ void Compiler::write_endpoints(Build& b) {
     entry = {.address = key.address, .port = key.port, .protocol = key.protocol, .is_live = true};
     if (const auto hop = next_hop_towards(b, key.address)) entry.next_hop = *hop;
   }
-  for (auto& [id, entry] : b.endpoint_entries) {
+  b.out.contents.endpoints.reserve(b.endpoint_entries.size());
+  for (std::uint32_t id = 1; id < b.endpoint_entries.size(); ++id) {
+    EndpointEntry& entry = b.endpoint_entries[id];
+    if (!entry.is_live) continue;
     entry.has_left = b.left.contains(id);
     if (entry.port != be16{}) entry.any_port_sibling = EndpointId(endpoints_.find({entry.address, entry.protocol, {}}));
     b.out.contents.endpoints[{entry.address, entry.protocol, entry.port}] = EndpointId(id);
@@ -404,7 +407,7 @@ void Compiler::write_endpoints(Build& b) {
   }
   // Collected since the last time.
   for (std::uint32_t id = 1; id < b.endpoints.size(); ++id)
-    if (!b.endpoint_entries.contains(id)) put(b.endpoints, id, EndpointEntry{});
+    if (id >= b.endpoint_entries.size() || !b.endpoint_entries[id].is_live) put(b.endpoints, id, EndpointEntry{});
 }
 
 void Compiler::write_addresses(Build& b) {

@@ -108,8 +108,7 @@ bool Compiler::is_followed(const Build& b, const NextHopKey& key) {
 void Compiler::index_next_hops(Build& b) {
   if (b.overlay.kernel == nullptr) return;
   auto all = std::make_shared<NextHopIndex>();
-  all->by_key.reserve(b.live_next_hops.size());
-  for (const std::uint32_t id : b.live_next_hops) {
+  b.live_next_hops.for_each([&](std::uint32_t id) {
     const NextHopKey& key = *next_hops_.key_of(id);
     const bool followed = is_followed(b, key);
     const bool kept = followed && b.own_next_hops.contains(id);
@@ -118,7 +117,7 @@ void Compiler::index_next_hops(Build& b) {
     if (followed && !was_kept(key) && !neighbor_routes_.contains(key))
       b.out.new_followed.emplace_back(key, NextHopId(id));
     if (kept && !was_kept(key)) b.out.kept.push_back(key);
-  }
+  });
   if (index_ != nullptr)
     for (const auto& [key, before] : index_->by_key)
       if (const NextHopInfo* now = all->find(key); before.is_kept && (now == nullptr || !now->is_kept))
