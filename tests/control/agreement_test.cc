@@ -26,6 +26,7 @@ constexpr std::string_view kHead = R"(
 workers: 1
 hash_key: "000102030405060708090a0b0c0d0e0f"
 ports: [{name: p0, device: net_null0}]
+announce: {segment: never}
 interfaces:
   - {name: uplink, port: p0, addresses: [198.51.100.1/24, "2001:db8:1::1/64"], mac: "02:00:00:00:00:01"}
 services:

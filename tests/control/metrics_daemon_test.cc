@@ -34,6 +34,7 @@ std::string yaml(const std::string& device, const std::string& services = kWeb) 
   return R"(hash_key: "00112233445566778899aabbccddeeff"
 ports: [{name: p0, device: ")" +
          device + R"("}]
+announce: {segment: never}
 interfaces: [{name: lan, port: p0, mac: "02:00:00:00:00:01", addresses: [10.0.0.1/24]}]
 neighbors: [{address: 10.0.0.5, mac: "02:00:00:00:00:05"}, {address: 10.0.0.254, mac: "02:00:00:00:00:fe"}]
 routes: [{to: 0.0.0.0/0, via: 10.0.0.254}]

@@ -45,6 +45,7 @@ control: {socket: )" +
 conntrack: {capacity: 100000, wide_capacity: 100000}
 ports: [{name: p0, device: "net_pcap0,rx_pcap=)" +
          in.file("in.pcap") + ",tx_pcap=" + in.file("out.pcap") + R"("}]
+announce: {segment: never}
 interfaces:
   - {name: lan, port: p0, mac: "02:00:00:00:00:01", addresses: [10.0.0.1/24, "fd00::1/64"]}
 neighbors:
