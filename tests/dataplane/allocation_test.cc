@@ -80,6 +80,7 @@ TEST(Allocation, NeverHappensOnThePath) {
     io.sent.reserve(64);
     io.punted.reserve(64);
     io.wanted.reserve(64);
+    io.claims.reserve(64);
     std::deque<dataplane::MemoryFrame> held;  // may outlive their burst
     dataplane::PacketPath path(tables, io, state.flows, state.counters, c.next_hops());
 
@@ -100,6 +101,7 @@ TEST(Allocation, NeverHappensOnThePath) {
           io.sent.clear();
           io.punted.clear();
           io.wanted.clear();
+          io.claims.clear();
           if (state.counters.held.get() == 0) held.clear();
           ++frames;
         }

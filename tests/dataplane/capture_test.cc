@@ -79,6 +79,7 @@ TEST_F(Captures, ShowEveryCasesFramesAsTheyCameAndWentAndWhyTheyDied) {
       for (const Step& s : c.steps()) {
         now += static_cast<std::uint64_t>(s.passes.count()) * kSecond;
         for (unsigned n = 0; s.in && n < s.times; ++n) {
+          const bool was_held = rig.counters().held.get() > 0;  // then it is that frame which may be dropped
           const std::vector<Bytes> sent = rig.process({&*s.in, 1}, now);
           std::vector<Bytes> expected{*s.in}, found, leaving;
           for (const Seen& seen : capture.take()) {
@@ -88,7 +89,7 @@ TEST_F(Captures, ShowEveryCasesFramesAsTheyCameAndWentAndWhyTheyDied) {
             ++drops;
             ASSERT_TRUE(s.drop);
             EXPECT_EQ(lb::name(seen.reason), lb::name(*s.drop));
-            expect_frames({*s.in}, {seen.bytes});  // as received
+            if (!was_held) expect_frames({*s.in}, {seen.bytes});  // as received
           }
           expect_frames(expected, found);
           expect_frames(sent, leaving);

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "control/http_client.h"
+#include "lb/announce.h"
 #include "tests/cases/case.h"
 #include "tests/control/temporary_directory.h"
 #include "tests/support/pcap_file.h"
@@ -99,6 +100,42 @@ boost::json::object drops_at_rest(Program& weir, const std::string& socket, std:
   return {};
 }
 
+// Does it tell the segment where an address is, without having been asked?
+bool is_announcement(const Bytes& frame) {
+  lb::Link link;
+  if (lb::parse_link(frame, link)) return false;
+  Bytes untagged(frame.begin(), frame.begin() + 12);
+  untagged.insert(untagged.end(), frame.begin() + link.length - 2, frame.end());
+  constexpr std::size_t kArpSender = 14 + 14, kNaTarget = 14 + 40 + 8;
+  const auto is = [&](const lb::Address& address) {
+    const lb::Announcement a = lb::announce(address, link.source);
+    return std::ranges::equal(a.frame(), untagged);
+  };
+  const auto bytes_at = [&](std::size_t at, auto& bytes) {
+    std::copy_n(untagged.data() + at, bytes.size(), bytes.data());
+  };
+  if (link.type == lb::kEtherArp && untagged.size() >= kArpSender + 4) {
+    std::array<std::uint8_t, 4> v4;
+    bytes_at(kArpSender, v4);
+    return is(lb::Address::v4(lb::be32::from_raw(std::bit_cast<std::uint32_t>(v4))));
+  }
+  lb::Address v6;
+  if (untagged.size() < kNaTarget + v6.bytes.size()) return false;
+  bytes_at(kNaTarget, v6.bytes);
+  return is(v6);
+}
+
+// What was sent without the announcements, which come when their time comes. (An answer to duplicate address detection
+// looks like one; where the script wants it, it stays.)
+std::vector<Bytes> without_announcements(const std::vector<CapturedPacket>& sent, const std::vector<Bytes>& script) {
+  std::vector<Bytes> kept;
+  for (const CapturedPacket& p : sent) {
+    const bool is_wanted = kept.size() < script.size() && script[kept.size()] == p.bytes;
+    if (is_wanted || !is_announcement(p.bytes)) kept.push_back(p.bytes);
+  }
+  return kept;
+}
+
 class PcapGroup : public ::testing::TestWithParam<const Group*> {};
 
 TEST_P(PcapGroup, LeavesAsTheTableSays) {
@@ -117,7 +154,6 @@ TEST_P(PcapGroup, LeavesAsTheTableSays) {
   if (counts.empty()) return;
 
   EXPECT_EQ(number(counts, "received"), script.in.size());
-  EXPECT_EQ(number(counts, "sent"), script.out.size());
   const auto& by_reason = counts.at("drops").as_object();
   ASSERT_EQ(by_reason.size(), lb::kDropReasons.size());
   std::uint64_t dropped = 0;
@@ -126,13 +162,13 @@ TEST_P(PcapGroup, LeavesAsTheTableSays) {
     dropped += script.drops[i];
   }
   EXPECT_EQ(number(counts, "dropped"), dropped);
-  EXPECT_EQ(number(counts, "generated"), script.out.size() + dropped - script.in.size());
-
   const auto sent = read_pcap(directory.file("out.pcap"));
   ASSERT_TRUE(sent) << sent.error().message;
-  std::vector<Bytes> frames;
-  for (const CapturedPacket& p : *sent) frames.push_back(p.bytes);
+  const std::vector<Bytes> frames = without_announcements(*sent, script.out);
   expect_frames(script.out, frames);
+  const std::uint64_t announced = number(counts, "sent") - script.out.size();  // until it was asked
+  EXPECT_LE(announced, sent->size() - frames.size());
+  EXPECT_EQ(number(counts, "generated"), script.out.size() + dropped - script.in.size() + announced);
 }
 
 std::vector<const Group*> all_groups() {
