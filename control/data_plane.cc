@@ -102,10 +102,11 @@ lb::Result<std::unique_ptr<DataPlane>> DataPlane::open(const config::Model& m) {
   const std::vector<unsigned> cores = allowed_cores();  // before EAL sets this thread's own
   if (auto ok = check_cores(m, cores); !ok) return std::unexpected(ok.error());
   const auto size = table_size(m);
+  const std::size_t mbufs = dataplane::mempool_memory(m.memory.mbufs, m.memory.mbuf_bytes);
   auto eal = dataplane::Eal::start(
       {.huge_pages = to_dataplane(m.memory.huge_pages),
-       .memory_bytes =
-           dataplane::mempool_memory(m.memory.mbufs, m.memory.mbuf_bytes) + dataplane::RteTables::memory(size),
+       .memory_bytes = mbufs + dataplane::RteTables::memory(size),
+       .more_without_huge_pages = dataplane::mempool_memory_in_small_pages(m.memory.mbufs, m.memory.mbuf_bytes) - mbufs,
        .other_bytes = dataplane::FlowTable::memory({m.conntrack.capacity, m.conntrack.wide_capacity}),
        .pci = pci_devices(m)});
   if (!eal) return std::unexpected(eal.error());

@@ -68,8 +68,9 @@ lb::Result<Eal> Eal::start(const Options& options) {
                     " or more to /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or say `huge_pages: auto`");
   }
 
+  const std::size_t small_mib = mib + options.more_without_huge_pages / kMiB;
   if (!use_huge)
-    if (auto enough = check_memory(mib * kMiB + options.other_bytes, read_memory_files()); !enough)
+    if (auto enough = check_memory(small_mib * kMiB + options.other_bytes, read_memory_files()); !enough)
       return std::unexpected(enough.error());
 
   std::vector<std::string> args = {"weir", "--no-telemetry", "--log-level=warning",
@@ -80,7 +81,7 @@ lb::Result<Eal> Eal::start(const Options& options) {
     args.insert(args.end(), {"--in-memory", "--single-file-segments"});
   } else {
     // 22.11 refuses --no-huge with --in-memory.
-    args.insert(args.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(mib)});
+    args.insert(args.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(small_mib)});
   }
   args.push_back("--file-prefix=weir-" + std::to_string(getpid()));
   std::vector<char*> argv;

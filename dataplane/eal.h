@@ -17,9 +17,10 @@ class Eal {
  public:
   struct Options {
     HugePages huge_pages = HugePages::kAuto;
-    std::size_t memory_bytes = 0;  // what mbufs and tables will take
-    std::size_t other_bytes = 0;   // what else the process will take: flow tables
-    std::vector<std::string> pci;  // the PCI devices that are ours; no others are touched
+    std::size_t memory_bytes = 0;             // what mbufs and tables will take
+    std::size_t more_without_huge_pages = 0;  // and what is lost besides in pages of 4 KiB
+    std::size_t other_bytes = 0;              // what else the process will take: flow tables
+    std::vector<std::string> pci;             // the PCI devices that are ours; no others are touched
   };
   /// Once per process, on the thread that will be control's; it is not pinned. Errors say what to do.
   [[nodiscard]] static lb::Result<Eal> start(const Options& options);

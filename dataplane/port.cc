@@ -132,6 +132,13 @@ std::size_t mempool_memory(std::uint32_t mbufs, std::uint32_t mbuf_bytes) noexce
   return std::size_t{mbufs} * (mbuf_bytes + sizeof(rte_mbuf) + 128 + 16);
 }
 
+std::size_t mempool_memory_in_small_pages(std::uint32_t mbufs, std::uint32_t mbuf_bytes) noexcept {
+  constexpr std::size_t kPage = 4096;
+  const std::size_t one = mempool_memory(1, mbuf_bytes);
+  const std::size_t pages_each = (one + kPage - 1) / kPage, in_a_page = std::max<std::size_t>(kPage / one, 1);
+  return (mbufs + in_a_page - 1) / in_a_page * pages_each * kPage;
+}
+
 // A transmit queue for each worker where it is a NIC's; vdevs want their queues in pairs.
 lb::Result<void> Port::choose_queues(const Options& options, const rte_eth_dev_info& info) {
   const std::uint16_t most = std::min(info.max_rx_queues, info.max_tx_queues);

@@ -25,8 +25,10 @@ using Mempool = std::unique_ptr<rte_mempool, FreeMempool>;
 [[nodiscard]] lb::Result<Mempool> create_mempool(std::uint32_t mbufs, std::uint32_t mbuf_bytes, int socket);
 /// Mbufs that a worker keeps at hand: its cache of the pool, half as many again before it gives any back, and bursts.
 inline constexpr std::uint32_t kMbufsOfWorker = 512;
-/// EAL memory that it takes.
+/// EAL memory that it takes in huge pages.
 [[nodiscard]] std::size_t mempool_memory(std::uint32_t mbufs, std::uint32_t mbuf_bytes) noexcept;
+/// And in pages of 4 KiB, where DPDK lets no mbuf cross from one into the next.
+[[nodiscard]] std::size_t mempool_memory_in_small_pages(std::uint32_t mbufs, std::uint32_t mbuf_bytes) noexcept;
 
 class Port {
  public:

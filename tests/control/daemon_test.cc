@@ -241,6 +241,13 @@ TEST(Daemon, ABrokenFileOfDrainsIsSetAsideAndSaid) {
   EXPECT_EQ(weir.get("/v1/drains").at("drains").as_array().size(), 0u);
 }
 
+TEST(Daemon, StartsWithTheDefaultOfMbufsAndWithJumboOnesWithoutHugePages) {
+  for (const char* memory : {"{huge_pages: never}", "{huge_pages: never, mbufs: 8192, mbuf_bytes: 9344}"}) {
+    RunningWeir weir(yaml(null_device()), memory);
+    EXPECT_EQ(weir.ask("GET", "/v1/status").status, 200u) << memory << "\n" << weir.log();
+  }
+}
+
 TEST(Daemon, RefusesToStartWhereMemoryIsTooSmall) {
   RunningWeir weir(yaml(null_device()), "{mbufs: 16777216, mbuf_bytes: 65535, huge_pages: never}");  // 1 TiB
   EXPECT_EQ(weir.exit_code(), kExitEnvironment);
