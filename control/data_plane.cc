@@ -259,6 +259,10 @@ std::vector<lb::MacAddress> DataPlane::port_macs() const {
   return macs;
 }
 
+void DataPlane::prepare_counters(const lb::Snapshot& snapshot) const noexcept {
+  for (const auto& worker : workers_) worker->counters().prepare(snapshot.endpoints.size(), snapshot.vips.size());
+}
+
 std::uint64_t DataPlane::flows_of(lb::VipId id) const noexcept {
   std::uint64_t n = 0;
   for (const auto& worker : workers_) n += worker->flows().flows_of(id);

@@ -60,6 +60,9 @@ class DataPlane {
                                        [&](const dataplane::Wanted& w, std::span<const std::uint8_t>) { take(w); });
   }
 
+  /// Before a snapshot is published: what its ids count is in memory already when a worker first writes there.
+  void prepare_counters(const lb::Snapshot& snapshot) const noexcept;
+
   /// Over all workers.
   [[nodiscard]] std::uint64_t flows_of(lb::VipId id) const noexcept;
   [[nodiscard]] std::uint64_t flows_of(lb::EndpointId id) const noexcept;

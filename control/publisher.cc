@@ -15,6 +15,7 @@ constexpr std::size_t kRoutesAtOnce = 16;  // between two looks at the clock
 
 lb::Result<void> Publisher::publish_first(std::shared_ptr<const Compiled> first) {
   if (auto added = data_plane_.add_twins(*first->snapshot); !added) return added;
+  data_plane_.prepare_counters(*first->snapshot);
   write_words(*first);
   if (auto added = data_plane_.tables().add(first->changes); !added) return added;
   current_ = std::move(first);
@@ -25,6 +26,7 @@ lb::Result<void> Publisher::publish_first(std::shared_ptr<const Compiled> first)
 void Publisher::publish(std::shared_ptr<const Compiled> next, Steps given) {
   const auto steps = std::make_shared<Steps>(std::move(given));  // one of each, whoever holds them
   if (auto added = data_plane_.add_twins(*next->snapshot); !added) return steps->on_refused(added.error().message);
+  data_plane_.prepare_counters(*next->snapshot);
   // Words first: a route that is added must not lead to a next hop that says nothing yet, or what another once said.
   write_words(*next);
   const auto refused = [this, steps](std::string why) {

@@ -25,13 +25,20 @@ struct alignas(32) VipCounters {
 class WorkerCounters {
  public:
   [[nodiscard]] static lb::Result<WorkerCounters> create() {
-    auto memory =
-        Mapping::create((sizeof(EndpointCounters) << lb::kEndpointIdBits) + (sizeof(VipCounters) << lb::kVipIdBits),
-                        "a worker's counters");
-    if (!memory) return std::unexpected(memory.error());
+    auto endpoints = Mapping::create(sizeof(EndpointCounters) << lb::kEndpointIdBits, "a worker's counters");
+    if (!endpoints) return std::unexpected(endpoints.error());
+    auto vips = Mapping::create(sizeof(VipCounters) << lb::kVipIdBits, "a worker's counters");
+    if (!vips) return std::unexpected(vips.error());
     WorkerCounters c;
-    c.memory_ = std::move(*memory);
+    c.endpoints_ = std::move(*endpoints);
+    c.vips_ = std::move(*vips);
     return c;
+  }
+
+  /// Control, before a snapshot with so many ids is published: their counters are committed (Mapping::populate()).
+  void prepare(std::size_t endpoints, std::size_t vips) const noexcept {
+    endpoints_.populate(endpoints * sizeof(EndpointCounters));
+    vips_.populate(vips * sizeof(VipCounters));
   }
 
   lb::Counter received, injected, generated, sent, punted, held;
@@ -44,18 +51,16 @@ class WorkerCounters {
   [[nodiscard]] std::uint64_t counted(lb::Event e) const noexcept { return events_[static_cast<std::size_t>(e)].get(); }
 
   [[nodiscard]] EndpointCounters& of(lb::EndpointId e) const noexcept {
-    return memory_.at<EndpointCounters>()[index(e)];
+    return endpoints_.at<EndpointCounters>()[index(e)];
   }
-  [[nodiscard]] VipCounters& of(lb::VipId v) const noexcept {
-    return memory_.at<VipCounters>(sizeof(EndpointCounters) << lb::kEndpointIdBits)[index(v)];
-  }
+  [[nodiscard]] VipCounters& of(lb::VipId v) const noexcept { return vips_.at<VipCounters>()[index(v)]; }
 
  private:
   WorkerCounters() = default;
 
   std::array<lb::Counter, lb::kDropReasons.size()> dropped_;
   std::array<lb::Counter, lb::kEvents.size()> events_;
-  Mapping memory_;  // by endpoint, then by VIP; pages come on touch
+  Mapping endpoints_, vips_;  // by id; pages come by prepare(), or on touch
 };
 
 }  // namespace weir::dataplane

@@ -60,11 +60,14 @@ lb::Result<FlowTable> FlowTable::create(Size size, lb::HashKey key) {
   const std::size_t wide_bucket_bytes = t.wide_buckets_ * sizeof(WideBucket);
   auto memory = Mapping::create(FlowTable::memory(size), "the flow table");
   if (!memory) return std::unexpected(memory.error());
-  auto counts = Mapping::create((sizeof(VipCount) << lb::kVipIdBits) + (sizeof(std::uint32_t) << lb::kEndpointIdBits),
-                                "the flow counts");
+  constexpr std::size_t kCountBytes =
+      (sizeof(VipCount) << lb::kVipIdBits) + (sizeof(std::uint32_t) << lb::kEndpointIdBits);
+  auto counts = Mapping::create(kCountBytes, "the flow counts");
   if (!counts) return std::unexpected(counts.error());
   t.memory_ = std::move(*memory);
   t.counts_ = std::move(*counts);
+  t.memory_.populate(FlowTable::memory(size));
+  t.counts_.populate(kCountBytes);
 
   *t.memory_.at<Header>() = {kMagic, kVersion, t.buckets_, t.wide_buckets_, t.wide_records_, key};
   t.bucket_array_ = t.memory_.at<Bucket>(kHeaderBytes);

@@ -36,6 +36,9 @@ class FrameRing {
     return std::unique_ptr<FrameRing>(new FrameRing(std::move(*memory), bytes));
   }
 
+  /// Commits its pages now; without this, once the ring has gone round. Before the producer begins.
+  void populate() const noexcept { memory_.populate(mask_ + 1); }
+
   // ---- the producer's side ----
   /// Whether a push() of a frame of `length` bytes, or fewer, will find room.
   [[nodiscard]] bool has_room_for(std::size_t length) noexcept {

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -19,6 +20,10 @@ lb::Result<Mapping> Mapping::create(std::size_t bytes, const char* what) {
   m.base_ = base;
   m.bytes_ = bytes;
   return m;
+}
+
+void Mapping::populate(std::size_t bytes) const noexcept {
+  madvise(base_, std::min(bytes, bytes_), MADV_POPULATE_WRITE);
 }
 
 Mapping::~Mapping() {

@@ -23,6 +23,10 @@ class Mapping {
 
   [[nodiscard]] static lb::Result<Mapping> create(std::size_t bytes, const char* what);
 
+  /// Commits the first `bytes` now, so that no worker waits at its first touch while the kernel clears 2 MiB. Any
+  /// thread, also while others read and write there: nothing changes. Without the right kernel (5.14), nothing happens.
+  void populate(std::size_t bytes) const noexcept;
+
   /// The array at `offset` bytes; all-zero bytes must be a valid T.
   template <class T>
   [[nodiscard]] T* at(std::size_t offset = 0) const noexcept {

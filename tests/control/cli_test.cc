@@ -247,8 +247,9 @@ TEST(Cli, CompletionScriptsAreShell) {
     EXPECT_EQ(o.exit_code, kExitDone);
     EXPECT_THAT(o.out, HasSubstr(" complete -- ")) << shell;
     const std::string file = directory.write(shell, o.out);
-    if (::system(("command -v " + shell + " >/dev/null").c_str()) == 0)
+    if (::system(("command -v " + shell + " >/dev/null").c_str()) == 0) {
       EXPECT_EQ(::system((shell + " -n " + file).c_str()), 0) << shell;
+    }
   }
 }
 
