@@ -10,8 +10,8 @@ namespace weir::dataplane {
 lb::Result<std::unique_ptr<CaptureLane>> CaptureLane::create(const CaptureRequest& request, std::size_t ports,
                                                              std::size_t ring_bytes) {
   auto ring = CaptureRing::create(ring_bytes, "a worker's captured frames");
-  if (ring) (*ring)->populate();
   if (!ring) return std::unexpected(ring.error());
+  (*ring)->populate();
   return std::unique_ptr<CaptureLane>(new CaptureLane(request, ports, std::move(*ring)));
 }
 
