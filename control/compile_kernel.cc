@@ -136,12 +136,21 @@ bool Compiler::was_kept(const NextHopKey& key) const {
 NeighborRoutes Compiler::prepare_neighbors(const std::vector<std::pair<NextHopKey, bool>>& is_there) {
   NeighborRoutes out;
   auto routes = neighbor_routes_;
-  for (const auto& [key, there] : is_there) {
+  // What came and went within one batch ends in what it was last; both would put and remove the same prefix.
+  std::unordered_map<NextHopKey, bool> last;
+  for (const auto& [key, there] : is_there) last[key] = there;
+  for (const auto& [key, there] : last) {
     there ? static_cast<void>(neighbors_.insert(key)) : static_cast<void>(neighbors_.erase(key));
     const Prefix host{key.address, host_length(key.address)};
     if (!there) {
       if (routes.erase(key) == 0) continue;
-      out.changes.routes.removed.push_back(host);
+      // Over a host route of the kernel's own (on-link, or else it were no neighbour of ours), which is back then.
+      const NextHopKey* own = ways_.find_exact(host);
+      if (const auto id = own == nullptr ? lb::index(NextHopId::kNone) : next_hops_.find(*own); id != 0) {
+        out.changes.routes.put.emplace_back(host, NextHopId(id));
+      } else {
+        out.changes.routes.removed.push_back(host);
+      }
       if (!was_kept(key)) next_hops_.retire(key), out.removed.push_back(key);
       continue;
     }
@@ -150,7 +159,7 @@ NeighborRoutes Compiler::prepare_neighbors(const std::vector<std::pair<NextHopKe
     if (!id) continue;
     routes.emplace(key, NextHopId(*id));
     out.changes.routes.put.emplace_back(host, NextHopId(*id));
-    ++out.changes.routes.added;
+    if (ways_.find_exact(host) == nullptr) ++out.changes.routes.added;
     out.added.emplace_back(key, NextHopId(*id));
   }
   pending_.neighbor_routes = std::move(routes);

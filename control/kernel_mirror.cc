@@ -246,8 +246,7 @@ void KernelMirror::end_reading() {
 
 void KernelMirror::tell_neighbors(const KernelState& before) {
   for (const auto& [key, n] : before.neighbors())
-    if (n.is_usable() && state_->neighbor(n.link, n.address) == nullptr)
-      events_.on_neighbor({.link = n.link, .address = n.address});
+    if (state_->neighbor(n.link, n.address) == nullptr) events_.on_neighbor({.link = n.link, .address = n.address});
   for (const auto& [key, n] : state_->neighbors()) {
     const KernelNeighbor* was = before.neighbor(n.link, n.address);
     const bool was_usable = was != nullptr && was->is_usable();

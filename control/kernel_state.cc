@@ -83,8 +83,8 @@ KernelState::Effect KernelState::take(const NeighborMessage& m, bool) {
   const bool was_usable = it != neighbors_.end() && it->second.is_usable();
   const lb::MacAddress mac = it == neighbors_.end() ? lb::MacAddress{} : it->second.mac;
   if (m.is_gone) {
-    if (it != neighbors_.end()) neighbors_.erase(it);
-    return was_usable ? Effect::kNeighbor : Effect::kNothing;
+    // Of one that had failed too: its host route goes only now, and a gateway must be asked for again.
+    return neighbors_.erase(key) != 0 ? Effect::kNeighbor : Effect::kNothing;
   }
   neighbors_[key] = m.neighbor;
   const bool is_usable = m.neighbor.is_usable();

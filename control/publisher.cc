@@ -56,7 +56,8 @@ void Publisher::publish_neighbors(std::shared_ptr<const NeighborRoutes> routes, 
   write_followed(routes->added);
   const auto then = [this, routes, steps] {
     steps.on_workers();
-    if (routes->changes.routes.removed.empty()) return steps.on_idle(nullptr);
+    // Without a prefix that leaves, a next hop may: its id waits until nobody has just looked it up.
+    if (routes->changes.routes.removed.empty() && routes->removed.empty()) return steps.on_idle(nullptr);
     remove(routes->changes,
            [this, routes, steps] { after_grace_period([on_idle = steps.on_idle] { on_idle(nullptr); }); });
   };

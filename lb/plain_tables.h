@@ -18,7 +18,7 @@ struct TableContents {
   std::unordered_map<ServiceKey, VipId> vips;            // single-port VIPs
   std::unordered_map<ServiceKey, EndpointId> endpoints;  // port 0: as it arrived
   std::unordered_map<Address, AddressId> addresses;      // VIP addresses and own addresses
-  std::vector<std::pair<Prefix, NextHopId>> routes;      // longest match wins; host routes stand for neighbours
+  std::vector<std::pair<Prefix, NextHopId>> routes;  // longest match wins, of equals the last; host routes: neighbours
 };
 
 class PlainTables {

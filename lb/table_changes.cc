@@ -22,7 +22,8 @@ auto difference_of(const Map& from, const Map& to) {
 
 // A default route stands for its two halves, where those are not routes of their own.
 std::map<Prefix, NextHopId> without_default(const TableContents& contents) {
-  std::map<Prefix, NextHopId> routes(contents.routes.begin(), contents.routes.end());
+  std::map<Prefix, NextHopId> routes;
+  for (const auto& [prefix, id] : contents.routes) routes.insert_or_assign(prefix, id);
   for (const Address& all : {Address::v4({}), Address{}}) {
     const auto whole = routes.extract({all, 0});
     if (whole.empty()) continue;

@@ -193,6 +193,38 @@ TEST_F(CompileKernelTest, ANeighborOnLinkGetsAHostRoute) {
   EXPECT_EQ(info("uplink", "198.51.100.2"), nullptr);
 }
 
+TEST_F(CompileKernelTest, OfANeighborNamedTwiceTheLastCounts) {
+  load(model(), {});
+  const NextHopKey client = key("uplink", "198.51.100.2");
+  const auto came = neighbors({{client, true}, {client, false}, {client, true}});
+  EXPECT_EQ(came.changes.routes.put.size(), 1U);
+  EXPECT_THAT(came.changes.routes.removed, IsEmpty());
+  const auto back = neighbors({{client, false}, {client, true}});
+  EXPECT_THAT(back.changes.routes.put, IsEmpty()) << "it has its route";
+  EXPECT_THAT(back.changes.routes.removed, IsEmpty());
+  const auto gone = neighbors({{client, false}, {client, true}, {client, false}});
+  EXPECT_THAT(gone.changes.routes.put, IsEmpty());
+  EXPECT_THAT(gone.changes.routes.removed, ElementsAre(prefix("198.51.100.2/32")));
+}
+
+TEST_F(CompileKernelTest, ANeighborStandsBeforeAHostRouteOnLinkAndGivesItBack) {
+  const KernelNetwork kernel{.routes = {route("192.0.2.9/32", kUplink, "")}};
+  load(model(), kernel);
+  const NextHopId own = way_to("192.0.2.9");
+  const auto there = neighbors({{key("uplink", "192.0.2.9"), true}});
+  ASSERT_EQ(there.changes.routes.put.size(), 1U);
+  EXPECT_EQ(there.changes.routes.added, 0U) << "the table has the prefix";
+  load(model(), kernel);
+  EXPECT_EQ(way_to("192.0.2.9"), there.added[0].second);
+  EXPECT_THAT(now_.changes.routes.put, IsEmpty()) << "a generation leaves it to the neighbor";
+  const auto gone = neighbors({{key("uplink", "192.0.2.9"), false}});
+  EXPECT_THAT(gone.changes.routes.removed, IsEmpty());
+  EXPECT_THAT(gone.changes.routes.put, ElementsAre(::testing::Pair(prefix("192.0.2.9/32"), own)));
+  load(model(), kernel);
+  EXPECT_EQ(way_to("192.0.2.9"), own);
+  EXPECT_THAT(now_.changes.routes.put, IsEmpty());
+}
+
 TEST_F(CompileKernelTest, ANeighborIsRoutedOnceItsSubnetIsThere) {
   load(model(), {});
   EXPECT_THAT(neighbors({{key("uplink", "192.0.2.9"), true}}).added, IsEmpty());

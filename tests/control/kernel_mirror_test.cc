@@ -181,6 +181,9 @@ TEST_F(KernelMirrorTest, FollowsNeighbors) {
   ip("neigh replace 10.0.0.5 lladdr 02:00:00:00:00:06 dev uplink nud failed");
   ASSERT_TRUE(wait_for([&] { return neighbors_.size() == 3; }));
   EXPECT_FALSE(neighbors_[2].is_usable());
+  ip("neigh del 10.0.0.5 dev uplink");
+  ASSERT_TRUE(wait_for([&] { return neighbors_.size() == 4; })) << "that the failed one is gone";
+  EXPECT_EQ(neighbors_[3].state, NeighborState::kNone);
   EXPECT_EQ(networks_, 0) << "no new generation for a neighbour";
 }
 

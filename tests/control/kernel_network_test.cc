@@ -143,9 +143,9 @@ TEST_F(KernelStateTest, TellsOfANeighborOnlyWhatWorkersWouldNotice) {
   EXPECT_EQ(apply(neighbor("10.0.0.5", "02:00:00:00:00:05", NeighborState::kStale)), Effect::kNothing);
   EXPECT_EQ(apply(neighbor("10.0.0.5", "02:00:00:00:00:06", NeighborState::kStale)), Effect::kNeighbor);
   EXPECT_EQ(apply(neighbor("10.0.0.5", "02:00:00:00:00:06", NeighborState::kFailed)), Effect::kNeighbor);
-  EXPECT_EQ(
-      state_.apply(NeighborMessage{.neighbor = neighbor("10.0.0.5", "00:00:00:00:00:00"), .is_gone = true}, false),
-      Effect::kNothing);
+  const NeighborMessage gone{.neighbor = neighbor("10.0.0.5", "00:00:00:00:00:00"), .is_gone = true};
+  EXPECT_EQ(state_.apply(gone, false), Effect::kNeighbor) << "after a failure too, as `ip neigh flush` tells it";
+  EXPECT_EQ(state_.apply(gone, false), Effect::kNothing);
 }
 
 }  // namespace
