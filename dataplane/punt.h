@@ -47,8 +47,7 @@ inline constexpr std::uint8_t kProtocolOspf = 89;
 inline constexpr std::uint8_t kProtocolPim = 103;
 inline constexpr std::uint8_t kProtocolVrrp = 112;
 inline constexpr std::uint16_t kPortBgp = 179;
-inline constexpr std::uint16_t kPortBfd = 3784;          // RFC 5881
-inline constexpr std::uint16_t kPortBfdMultihop = 4784;  // RFC 5883
+inline constexpr std::uint16_t kPortBfd = 3784;  // RFC 5881; multihop (RFC 5883) comes from anywhere, and is kOwn
 inline constexpr std::uint16_t kPortMdns = 5353;
 inline constexpr std::uint16_t kPortLlmnr = 5355;
 
@@ -64,38 +63,58 @@ inline constexpr std::uint16_t kPortLlmnr = 5355;
   return a.to_v4().host() == 0xffff'ffffu || std::ranges::find(of_subnets, a.to_v4()) != of_subnets.end();
 }
 
-/// Router and neighbour discovery, redirects (RFC 4861) and group membership (RFC 2710, RFC 3810).
-[[nodiscard]] constexpr bool is_link_message(std::uint8_t icmp6_type) noexcept {
-  return (icmp6_type >= 133 && icmp6_type <= 137) || (icmp6_type >= 130 && icmp6_type <= 132) || icmp6_type == 143;
+/// Router and neighbour discovery, redirects: RFC 4861.
+[[nodiscard]] constexpr bool is_discovery(std::uint8_t icmp6_type) noexcept {
+  return icmp6_type >= 133 && icmp6_type <= 137;
+}
+/// Group membership: RFC 2710, RFC 3810.
+[[nodiscard]] constexpr bool is_membership(std::uint8_t icmp6_type) noexcept {
+  return (icmp6_type >= 130 && icmp6_type <= 132) || icmp6_type == 143;
 }
 
-/// Not of a fragment, which has no ports.
+/// Not of a fragment, which has no ports. kBgp where the kernel has spoken on it (spoken_sessions.h), else kBgpNew.
 [[nodiscard]] inline bool is_bgp(const lb::Packet& p) noexcept {
   return p.protocol == lb::Protocol::kTcp &&
          (p.source_port.host() == kPortBgp || p.destination_port.host() == kPortBgp);
 }
 
+/// What no router has passed on: each would have taken one off (RFC 4861 11.2, RFC 5881 5, RFC 5798 5.1.1.3).
+inline constexpr std::uint8_t kTtlOfNeighbor = 255;
+
+/// Of an ICMPv6 message. From beyond the link the kernel takes no discovery, and nobody is to use up its bucket.
+[[nodiscard]] inline lb::PuntClass class_of_icmp6(const lb::Packet& p, std::uint8_t type) noexcept {
+  using lb::PuntClass;
+  if (is_membership(type)) return is_link_group(p.destination) ? PuntClass::kSolicit : PuntClass::kOwn;
+  if (!is_discovery(type) || p.ttl != kTtlOfNeighbor) return PuntClass::kOwn;
+  return type == lb::kIcmp6NeighborAdvert ? PuntClass::kNeighbor : PuntClass::kSolicit;
+}
+
+/// Of a datagram that is no BGP's.
+[[nodiscard]] inline lb::PuntClass class_of_ports(const lb::Packet& p) noexcept {
+  using lb::PuntClass;
+  const std::uint16_t to = p.destination_port.host();
+  if (p.protocol == lb::Protocol::kUdp && to == kPortBfd)
+    return p.ttl == kTtlOfNeighbor ? PuntClass::kRouting : PuntClass::kOwn;
+  if (to == kPortMdns || to == kPortLlmnr) return PuntClass::kOwn;  // chatter of hosts, though to a link's group
+  return is_link_group(p.destination) ? PuntClass::kRouting : PuntClass::kOwn;
+}
+
 /// The class of an IP packet that is for this box: to an own address, a broadcast or a link's group. `frame` holds
-/// the packet's headers. A fragment has no ports and says nothing of its protocol's header.
+/// the packet's headers. A fragment has no ports and says nothing of its protocol's header. Classes other than kOwn are
+/// for what comes from the link, BGP apart: else a stranger far away could use up the neighbours' buckets.
 [[nodiscard]] inline lb::PuntClass class_of_own(const lb::Packet& p, std::span<const std::uint8_t> frame,
                                                 bool is_fragment) noexcept {
   using lb::PuntClass;
-  if (p.has_ports() && !is_fragment) {
-    const std::uint16_t to = p.destination_port.host();
-    if (is_bgp(p)) return PuntClass::kBgpNew;  // kBgp, where the kernel has spoken on it
-    if (p.protocol == lb::Protocol::kUdp && (to == kPortBfd || to == kPortBfdMultihop)) return PuntClass::kRouting;
-    if (to == kPortMdns || to == kPortLlmnr) return PuntClass::kOwn;  // chatter of hosts, though to a link's group
-    return is_link_group(p.destination) ? PuntClass::kRouting : PuntClass::kOwn;
-  }
+  if (p.has_ports() && !is_fragment) return is_bgp(p) ? PuntClass::kBgpNew : class_of_ports(p);
+  const bool is_group = is_link_group(p.destination);
   switch (static_cast<std::uint8_t>(p.protocol)) {
-    case kProtocolIgmp: return PuntClass::kSolicit;
+    case kProtocolIgmp: return is_group ? PuntClass::kSolicit : PuntClass::kOwn;
     case kProtocolOspf:
-    case kProtocolPim:
-    case kProtocolVrrp: return PuntClass::kRouting;
+    case kProtocolPim: return is_group || p.ttl == 1 ? PuntClass::kRouting : PuntClass::kOwn;
+    case kProtocolVrrp: return p.ttl == kTtlOfNeighbor ? PuntClass::kRouting : PuntClass::kOwn;
     case static_cast<std::uint8_t>(lb::Protocol::kIcmp6):
       if (is_fragment || p.is_v4 || frame.size() <= p.l4_offset) return PuntClass::kOwn;
-      if (frame[p.l4_offset] == lb::kIcmp6NeighborAdvert) return PuntClass::kNeighbor;
-      return is_link_message(frame[p.l4_offset]) ? PuntClass::kSolicit : PuntClass::kOwn;
+      return class_of_icmp6(p, frame[p.l4_offset]);
     default: return PuntClass::kOwn;
   }
 }
