@@ -69,6 +69,7 @@ def odd_frames(namespace, count):
 def points(report):
     with running(report, MEMBERS) as (lab, weir):
         client = lab.namespace("client")
+        time.sleep(4)  # until the VIPs are announced: those frames leave whether anybody captures or not
         before = weir.difference_at_rest()[1]
         with Capture(weir, lab, "all") as capture:
             tally = load.requests(client, site.VIP4, 80, 50)
