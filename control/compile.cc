@@ -98,7 +98,8 @@ lb::Result<Compiled> Compiler::prepare(const config::Model& model, const Overlay
               .contents = compiled->contents,
               .ways = std::move(b.ways),
               .neighbor_routes = std::move(b.neighbor_routes),
-              .index = compiled->next_hop_index};
+              .index = compiled->next_hop_index,
+              .neighbor_room = b.neighbor_room};
   const auto with_neighbors = [](lb::TableContents& contents, const auto& routes) {
     for (const auto& [key, id] : routes)
       contents.routes.emplace_back(Prefix{key.address, host_length(key.address)}, id);
@@ -119,6 +120,7 @@ void Compiler::accept() {
   ways_ = std::move(pending_.ways);
   neighbor_routes_ = std::move(pending_.neighbor_routes);
   index_ = std::move(pending_.index);
+  neighbor_room_ = pending_.neighbor_room;
   pending_ = {};
 }
 
@@ -137,6 +139,7 @@ lb::Result<Compiled> Compiler::build_all(Build& b) {
   if (auto done = add_interfaces(b); !done) return std::unexpected(done.error());
   add_kernel_links(b);
   if (auto done = add_routes(b); !done) return std::unexpected(done.error());
+  find_neighbor_room(b);
   if (auto done = add_kernel_routes(b); !done) return std::unexpected(done.error());
   if (auto done = add_services(b); !done) return std::unexpected(done.error());
   find_on_twins(b);

@@ -9,6 +9,7 @@
 // Used by the compile thread, one call at a time.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -96,6 +97,7 @@ struct Compiled {
   std::vector<NextHopKey> kept, released;                            // the kernel is to keep resolved, or no longer
   std::shared_ptr<const NextHopIndex> next_hop_index;                // null: nothing is followed
   std::size_t routes_left_out = 0;                                   // of the kernel's, for want of room
+  std::size_t neighbors_left_out = 0;                                // likewise
   std::unordered_map<VipKey, lb::VipId> vip_ids;                     // of the model's VIPs, for those who show them
 };
 
@@ -104,6 +106,7 @@ struct NeighborRoutes {
   lb::TableChanges changes;  // of routes alone
   std::vector<std::pair<NextHopKey, lb::NextHopId>> added;
   std::vector<NextHopKey> removed;
+  std::size_t left_out = 0;  // for want of room
 };
 
 class Compiler {
@@ -114,6 +117,10 @@ class Compiler {
 
   /// `port_macs`: the devices' own, in the order of the model's ports, for interfaces that give none.
   explicit Compiler(std::vector<lb::MacAddress> port_macs) : port_macs_(std::move(port_macs)) {}
+
+  /// How many routes the tables hold of each family. Of neighbours more than what the kernel's and twice the file's
+  /// routes leave of it, so that both can change, get no host route. Without this call there is no limit.
+  void set_table_room(std::size_t v4, std::size_t v6) { table_room_ = {v4, v6}; }
 
   /// Refuses, changing nothing, only when ids run out (which retired endpoints can cause). On success the caller tries
   /// to publish the result, and says by accept() or reject() what became of it before anything else is asked.
@@ -176,6 +183,7 @@ class Compiler {
   void add_kernel_addresses(Build& b);
   [[nodiscard]] lb::Result<void> add_kernel_routes(Build& b);
   void add_neighbor_routes(Build& b);
+  void find_neighbor_room(Build& b);
   void index_next_hops(Build& b);
   [[nodiscard]] bool was_kept(const NextHopKey& key) const;
   [[nodiscard]] static bool is_followed(const Build& b, const NextHopKey& key);
@@ -199,6 +207,10 @@ class Compiler {
   std::unordered_set<NextHopKey> neighbors_;                       // all that the kernel has
   std::unordered_map<NextHopKey, lb::NextHopId> neighbor_routes_;  // those of them that have a host route
   std::shared_ptr<const NextHopIndex> index_;
+  using ByFamily = std::array<std::size_t, 2>;  // IPv4, IPv6
+  static constexpr std::size_t kNoLimit = ~std::size_t{0};
+  ByFamily table_room_{kNoLimit, kNoLimit};
+  ByFamily neighbor_room_{kNoLimit, kNoLimit};  // beside the last generation
 
   struct Pending {  // between prepare() and accept(): what becomes of those above
     std::map<std::pair<std::string, lb::Family>, CachedSet> sets;
@@ -208,6 +220,7 @@ class Compiler {
     config::PrefixMap<NextHopKey> ways;
     std::unordered_map<NextHopKey, lb::NextHopId> neighbor_routes;
     std::shared_ptr<const NextHopIndex> index;
+    ByFamily neighbor_room{};
   };
   Pending pending_;
 };

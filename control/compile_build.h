@@ -55,6 +55,7 @@ struct Compiler::Build {
   std::unordered_set<std::uint32_t> own_next_hops;  // of the live ones, those that are more than a neighbour's route
   std::unordered_map<LinkIndex, lb::InterfaceId> twins;
   std::unordered_map<NextHopKey, lb::NextHopId> neighbor_routes;  // becomes neighbor_routes_
+  ByFamily neighbor_room{kNoLimit, kNoLimit};                     // becomes neighbor_room_
   ById<lb::EndpointEntry> endpoint_entries;                       // is_live: of this generation, retired ones included
   ById<unsigned> vips_of_endpoint;
   std::unordered_map<lb::Address, lb::AddressEntry> address_entries;

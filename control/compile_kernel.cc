@@ -88,16 +88,36 @@ lb::Result<void> Compiler::add_kernel_routes(Build& b) {
   return {};
 }
 
+// When only the file's routes are in the contents. Additions come before removals, so all of the file's may change.
+void Compiler::find_neighbor_room(Build& b) {
+  const std::size_t kernels[] = {kMaxKernelRoutes4, kMaxKernelRoutes6};
+  for (const bool is_v6 : {false, true}) {
+    if (table_room_[is_v6] == kNoLimit) continue;
+    const auto of_file = static_cast<std::size_t>(std::ranges::count_if(
+        b.out.contents.routes, [&](const auto& route) { return route.first.address.is_v4() != is_v6; }));
+    const std::size_t taken = kernels[is_v6] + 2 * of_file + 2;  // a default route is two
+    b.neighbor_room[is_v6] = table_room_[is_v6] - std::min(table_room_[is_v6], taken);
+  }
+}
+
 void Compiler::add_neighbor_routes(Build& b) {
   const auto& interfaces = b.snapshot->interfaces;
-  for (const NextHopKey& key : neighbors_) {
-    if (index(key.interface) >= interfaces.size() || !interfaces[index(key.interface)].has_twin) continue;
-    if (!is_on_link(b.ways, key)) continue;
-    const auto id = next_hops_.acquire(key);
-    if (!id) return;  // a million of them: the rest goes by way of the kernel
+  ByFamily left = b.neighbor_room;
+  const auto add = [&](const NextHopKey& key) {
+    if (index(key.interface) >= interfaces.size() || !interfaces[index(key.interface)].has_twin) return;
+    if (!is_on_link(b.ways, key)) return;
+    std::size_t& room = left[!key.address.is_v4()];
+    const auto id = room == 0 ? std::nullopt : next_hops_.acquire(key);
+    if (!id) return static_cast<void>(++b.out.neighbors_left_out);  // these go by way of the kernel
+    --room;
     b.live_next_hops.insert(*id);
     b.neighbor_routes.emplace(key, NextHopId(*id));
-  }
+  };
+  // Those that have a route first: where room is short, nobody is to lose one to another.
+  for (const auto& [key, id] : neighbor_routes_)
+    if (neighbors_.contains(key)) add(key);
+  for (const NextHopKey& key : neighbors_)
+    if (!neighbor_routes_.contains(key)) add(key);
 }
 
 bool Compiler::is_followed(const Build& b, const NextHopKey& key) {
@@ -136,6 +156,8 @@ bool Compiler::was_kept(const NextHopKey& key) const {
 NeighborRoutes Compiler::prepare_neighbors(const std::vector<std::pair<NextHopKey, bool>>& is_there) {
   NeighborRoutes out;
   auto routes = neighbor_routes_;
+  ByFamily held{};
+  for (const auto& [key, id] : routes) ++held[!key.address.is_v4()];
   // What came and went within one batch ends in what it was last; both would put and remove the same prefix.
   std::unordered_map<NextHopKey, bool> last;
   for (const auto& [key, there] : is_there) last[key] = there;
@@ -143,7 +165,7 @@ NeighborRoutes Compiler::prepare_neighbors(const std::vector<std::pair<NextHopKe
     there ? static_cast<void>(neighbors_.insert(key)) : static_cast<void>(neighbors_.erase(key));
     const Prefix host{key.address, host_length(key.address)};
     if (!there) {
-      if (routes.erase(key) == 0) continue;
+      if (routes.erase(key) == 0) continue;  // its place in the table is free only after this batch's additions
       // Over a host route of the kernel's own (on-link, or else it were no neighbour of ours), which is back then.
       const NextHopKey* own = ways_.find_exact(host);
       if (const auto id = own == nullptr ? lb::index(NextHopId::kNone) : next_hops_.find(*own); id != 0) {
@@ -155,8 +177,13 @@ NeighborRoutes Compiler::prepare_neighbors(const std::vector<std::pair<NextHopKe
       continue;
     }
     if (routes.contains(key) || !is_on_link(ways_, key)) continue;
-    const auto id = next_hops_.acquire(key);
-    if (!id) continue;
+    std::size_t& taken = held[!key.address.is_v4()];
+    const auto id = taken >= neighbor_room_[!key.address.is_v4()] ? std::nullopt : next_hops_.acquire(key);
+    if (!id) {
+      ++out.left_out;
+      continue;
+    }
+    ++taken;
     routes.emplace(key, NextHopId(*id));
     out.changes.routes.put.emplace_back(host, NextHopId(*id));
     if (ways_.find_exact(host) == nullptr) ++out.changes.routes.added;

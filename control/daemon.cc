@@ -146,6 +146,8 @@ int run_daemon(const RunOptions& options) {
 
   // The first generation.
   Compiler compiler((*data_plane)->port_macs());
+  const dataplane::RteTables& tables = (*data_plane)->tables();
+  compiler.set_table_room(tables.route_capacity4(), tables.route_capacity6());
   Overlay overlay;
   auto drains = load_drains(loaded->model.control.state_dir, std::time(nullptr));
   if (!drains.problem.empty()) spdlog::error("{}", drains.problem);

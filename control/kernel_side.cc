@@ -17,6 +17,7 @@ constexpr std::chrono::milliseconds kTick{5};  // a first packet waits for this,
 constexpr std::chrono::seconds kAskAgain{1};
 constexpr std::chrono::seconds kKeepAgain{5};  // as the kernel does it itself
 constexpr std::size_t kKeepAtOnce = 64;        // requests of about 10 us
+constexpr std::chrono::seconds kRoomLogEvery{60};
 constexpr std::size_t kAskedMost = 10'000;
 
 // The writer must leave these alone: asked to resolve one, the kernel forgets that it was told.
@@ -118,6 +119,7 @@ void KernelSide::on_published() {
     log_event("kernel", LogLevel::kWarning,
               fmt::format("kernel: {} routes are more than the workers' tables hold and stay with the kernel",
                           compiled->routes_left_out));
+  warn_of_room(compiled->neighbors_left_out);
   if (ids_ == before) return;
   for (const auto& [key, n] : mirror_->state().neighbors()) on_neighbor(n);
   if (index_ != nullptr)
@@ -173,7 +175,17 @@ void KernelSide::send_neighbors() {
   reloader_.change_neighbors(std::exchange(neighbors_to_send_, {}));
 }
 
+void KernelSide::warn_of_room(std::size_t left_out) {
+  if (left_out == 0 || Clock::now() - room_logged_ < kRoomLogEvery) return;
+  room_logged_ = Clock::now();
+  log_event("kernel", LogLevel::kWarning,
+            fmt::format("kernel: {} neighbors are more than the workers' tables hold and are reached by way of the "
+                        "kernel",
+                        left_out));
+}
+
 void KernelSide::on_neighbor_routes(const NeighborRoutes& routes) {
+  warn_of_room(routes.left_out);
   for (const NextHopKey& key : routes.removed) beside_[key] = lb::NextHopId::kNone;
   for (const auto& [key, id] : routes.added) {
     beside_[key] = id;

@@ -57,6 +57,7 @@ class KernelSide {
   void on_neighbor(const KernelNeighbor& n);
   void on_network();
   void on_neighbor_routes(const NeighborRoutes& routes);
+  void warn_of_room(std::size_t left_out);
   void write_word(const NextHopKey& key);
   [[nodiscard]] lb::NextHopWord word_of(const NextHopKey& key) const;
   [[nodiscard]] lb::NextHopId id_of(const NextHopKey& key) const;
@@ -92,7 +93,7 @@ class KernelSide {
   boost::asio::steady_timer neighbors_timer_, network_timer_, tick_timer_;
 
   std::deque<NextHopKey> to_keep_;  // those still to be asked for
-  Clock::time_point logged_;
+  Clock::time_point logged_, room_logged_;
   Clock::time_point kept_again_;                             // for kernels that do not keep by themselves
   std::unordered_map<NextHopKey, Clock::time_point> asked_;  // when last resolved for a worker
   lb::TokenBucket resolve_bucket_{1000, 1000};

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "control/log.h"
+
 namespace weir::control {
 
 namespace {
@@ -25,13 +27,16 @@ lb::Result<void> Publisher::publish_first(std::shared_ptr<const Compiled> first)
 
 void Publisher::publish(std::shared_ptr<const Compiled> next, Steps given) {
   const auto steps = std::make_shared<Steps>(std::move(given));  // one of each, whoever holds them
-  if (auto added = data_plane_.add_twins(*next->snapshot); !added) return steps->on_refused(added.error().message);
+  if (auto added = data_plane_.add_twins(*next->snapshot); !added) {
+    restore_twins();
+    return steps->on_refused(added.error().message);
+  }
   data_plane_.prepare_counters(*next->snapshot);
   // Words first: a route that is added must not lead to a next hop that says nothing yet, or what another once said.
   write_words(*next);
-  const auto refused = [this, steps](std::string why) {
-    write_words(*current_);
-    data_plane_.keep_twins(*current_->snapshot);
+  const auto refused = [this, next, steps](std::string why) {
+    restore_words(*next);
+    restore_twins();
     steps->on_refused(std::move(why));
   };
   const auto then = [this, next, steps] {
@@ -64,11 +69,31 @@ void Publisher::publish_neighbors(std::shared_ptr<const NeighborRoutes> routes, 
   add(routes->changes, then, steps.on_refused);
 }
 
+// MAC and MTU of those that the refused generation changed go back; what it added goes.
+void Publisher::restore_twins() {
+  if (auto done = data_plane_.add_twins(*current_->snapshot); !done)
+    log_event("change", LogLevel::kError, "a twin cannot be put back as it was: " + done.error().message);
+  data_plane_.keep_twins(*current_->snapshot);
+}
+
 // ---- words ----
 
 void Publisher::write_words(const Compiled& compiled) {
   for (const auto& [id, word] : compiled.next_hops) data_plane_.next_hops().set(id, word);
   write_followed(compiled.new_followed);
+}
+
+// Those that control writes as it hears from the kernel are in no generation: of them the refused one has overwritten
+// what it does not follow itself.
+void Publisher::restore_words(const Compiled& refused) {
+  const NextHopIndex* now = current_->next_hop_index.get();
+  std::vector<std::pair<NextHopKey, lb::NextHopId>> followed;
+  if (now != nullptr && refused.next_hop_index != nullptr)
+    for (const auto& [key, info] : refused.next_hop_index->by_key)
+      if (const NextHopInfo* here = now->find(key); !info.is_followed && (here == nullptr || here->is_followed))
+        followed.emplace_back(key, info.id);
+  write_followed(followed);
+  write_words(*current_);
 }
 
 void Publisher::write_followed(const std::vector<std::pair<NextHopKey, lb::NextHopId>>& hops) {

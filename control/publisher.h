@@ -48,6 +48,8 @@ class Publisher {
 
  private:
   void write_words(const Compiled& compiled);
+  void restore_words(const Compiled& refused);
+  void restore_twins();
   void write_followed(const std::vector<std::pair<NextHopKey, lb::NextHopId>>& hops);
   void add(const lb::TableChanges& changes, std::function<void()> then, std::function<void(std::string)> refused);
   void remove(const lb::TableChanges& changes, std::function<void()> then);

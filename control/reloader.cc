@@ -85,7 +85,9 @@ void Reloader::begin_change() {
   is_reload_ = false;
   asked_ = std::exchange(waiting_changes_, {});
   is_change_wanted_ = false;
-  const std::uint64_t generation = publisher_.generation() + (std::exchange(is_next_generation_, false) ? 1 : 0);
+  tried_ = wanted_;
+  is_tried_next_ = std::exchange(is_next_generation_, false);
+  const std::uint64_t generation = publisher_.generation() + (is_tried_next_ ? 1 : 0);
   on_compile_thread([this, next = Sources{running_, wanted_}, generation] { compile(next, generation); });
 }
 
@@ -93,6 +95,8 @@ void Reloader::begin_reload() {
   is_busy_ = true;
   is_reload_ = true;
   asked_ = std::exchange(waiting_reloads_, {});
+  tried_ = wanted_;
+  is_tried_next_ = std::exchange(is_next_generation_, false);  // of a refused change that this one brings along
   notify_reloading();
   on_compile_thread(
       [this, now = Sources{running_, wanted_}, next = publisher_.generation() + 1] { load_and_compile(now, next); });
@@ -174,7 +178,29 @@ void Reloader::publish(const Sources& next, const std::shared_ptr<const Compiled
       compiled, {.on_published = on_published, .on_workers = on_workers, .on_idle = on_idle, .on_refused = on_refused});
 }
 
+// A kernel network that does not fit must not stand in the way of drains, reloads and the withdrawal: what runs of it
+// stays, and what else was asked for is tried again with that. True if so.
+bool Reloader::gives_up_kernel(const std::vector<std::string>& messages) {
+  if (is_reload_ || tried_->kernel == overlay_->kernel) return false;
+  log_event(
+      "kernel", LogLevel::kError,
+      fmt::format("the kernel's network is refused and what ran before goes on; its next change is tried again: {}",
+                  fmt::join(messages, "; ")));
+  if (wanted_->kernel == tried_->kernel) {  // else a newer one waits already
+    auto next = std::make_shared<Overlay>(*wanted_);
+    next->kernel = overlay_->kernel;
+    wanted_ = std::move(next);
+  }
+  is_change_wanted_ |=
+      !asked_.empty() || wanted_->drains != overlay_->drains || wanted_->is_withdrawn != overlay_->is_withdrawn;
+  waiting_changes_.insert(waiting_changes_.begin(), asked_.begin(), asked_.end());
+  asked_.clear();
+  return true;
+}
+
 void Reloader::refuse(std::vector<std::string> messages) {
+  is_next_generation_ |= is_tried_next_;
+  if (gives_up_kernel(messages)) return become_idle();
   if (is_reload_) {
     log_event("reload", LogLevel::kError,
               fmt::format("reload refused: {}, generation {} goes on", plural(messages.size(), "problem"),

@@ -52,7 +52,7 @@ class Reloader {
   };  // what the operator does counts one up, what the kernel does not
   /// Control thread. Edits the overlay at once and brings it to the workers; `done`, which may be empty, is called
   /// there when they have it. Refused (ids ran out, tables are full), it stays wanted and is tried again with the next
-  /// change of any kind.
+  /// change of any kind; but the kernel's network goes back to the one that runs, until the kernel's next change.
   void change(const std::function<void(Overlay&)>& edit, Generation generation, Done done = {});
   /// Control thread. Neighbours that the kernel has, or no longer has, on the way to host routes of their own; in the
   /// order given. Cheap, and ahead of everything else, so no more than every few ten milliseconds.
@@ -90,6 +90,7 @@ class Reloader {
   void compile(const Sources& next, std::uint64_t generation);
   void publish(const Sources& next, const std::shared_ptr<const Compiled>& compiled);
   void refuse(std::vector<std::string> messages);
+  [[nodiscard]] bool gives_up_kernel(const std::vector<std::string>& messages);
   void finish(const ReloadOutcome& outcome);
   void schedule_collect();
   void collect();
@@ -111,6 +112,8 @@ class Reloader {
   std::shared_ptr<const config::Loaded> running_;
   std::shared_ptr<const Overlay> overlay_;  // with running_, what the current generation was made of
   std::shared_ptr<const Overlay> wanted_;
+  std::shared_ptr<const Overlay> tried_;  // the one under way
+  bool is_tried_next_ = false;            // and whether it counts a change's generation up
   std::shared_ptr<const Baselines> baselines_ = std::make_shared<const Baselines>();
   ReloadCounts counts_;
   bool is_busy_ = false;               // a job is on the compile thread, or its generation is being published

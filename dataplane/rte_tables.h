@@ -52,6 +52,10 @@ class RteTables {
   }
   void reclaim();
 
+  /// Routes of IPv4 and of IPv6 that the tables can hold, neighbours and those about to be removed included.
+  [[nodiscard]] std::size_t route_capacity4() const noexcept { return route_capacity_[0]; }
+  [[nodiscard]] std::size_t route_capacity6() const noexcept { return route_capacity_[1]; }
+
   // ---- the workers' side: as lb::PlainTables; at most 64 keys ----
   void find_vips(std::span<const lb::ServiceKey* const> keys, std::span<lb::VipId> ids) const noexcept {
     find_bulk(vips_.table.get(), keys, ids);

@@ -207,6 +207,24 @@ TEST_F(CompileKernelTest, OfANeighborNamedTwiceTheLastCounts) {
   EXPECT_THAT(gone.changes.routes.removed, ElementsAre(prefix("198.51.100.2/32")));
 }
 
+TEST_F(CompileKernelTest, NeighborsTakeNoMoreThanTheTablesHaveForThem) {
+  // The file has two connected routes.
+  compiler_.set_table_room(Compiler::kMaxKernelRoutes4 + 2 * 2 + 2 + 1, 0);
+  load(model(), {});
+  const NextHopKey first = key("uplink", "198.51.100.2"), second = key("uplink", "198.51.100.3");
+  EXPECT_EQ(neighbors({{first, true}}).left_out, 0U);
+  const auto more = neighbors({{second, true}});
+  EXPECT_EQ(more.left_out, 1U);
+  EXPECT_THAT(more.changes.routes.put, IsEmpty());
+  load(model(), {});
+  EXPECT_EQ(now_.neighbors_left_out, 1U);
+  EXPECT_NE(info("uplink", "198.51.100.2"), nullptr) << "the one that had its route keeps it";
+  EXPECT_EQ(info("uplink", "198.51.100.3"), nullptr);
+  static_cast<void>(neighbors({{first, false}}));
+  load(model(), {});
+  EXPECT_NE(info("uplink", "198.51.100.3"), nullptr) << "there is room now";
+}
+
 TEST_F(CompileKernelTest, ANeighborStandsBeforeAHostRouteOnLinkAndGivesItBack) {
   const KernelNetwork kernel{.routes = {route("192.0.2.9/32", kUplink, "")}};
   load(model(), kernel);
