@@ -36,6 +36,14 @@ constexpr std::array<Part, 5> kParts = {{{RTM_GETLINK, AF_UNSPEC},
                                          {RTM_GETROUTE, AF_INET6},
                                          {RTM_GETNEIGH, AF_UNSPEC}}};
 
+// This kernel has nothing of that kind, as without IPv6. Any other error says nothing of what it has.
+bool is_none(const nlmsghdr& h) {
+  if (h.nlmsg_len < NLMSG_LENGTH(sizeof(nlmsgerr))) return false;
+  nlmsgerr e{};
+  std::memcpy(&e, reinterpret_cast<const char*>(&h) + NLMSG_HDRLEN, sizeof e);
+  return e.error == 0 || e.error == -EOPNOTSUPP || e.error == -EAFNOSUPPORT || e.error == -EINVAL;
+}
+
 }  // namespace
 
 struct KernelMirror::Socket {
@@ -154,8 +162,10 @@ void KernelMirror::take(const nlmsghdr& h) {
   const bool is_answer = next_ != nullptr && h.nlmsg_pid == socket_->port() && h.nlmsg_seq == sequence_;
   if (is_answer && (h.nlmsg_flags & NLM_F_DUMP_INTR) != 0) must_repeat_ = true;
   if (h.nlmsg_type == NLMSG_DONE || h.nlmsg_type == NLMSG_ERROR) {
-    if (is_answer) ++part_, ask_next();  // an error: this kernel has none of that kind, as without IPv6
-    return;
+    if (!is_answer) return;
+    if (h.nlmsg_type == NLMSG_ERROR && !is_none(h)) return give_up_reading();
+    ++part_;
+    return ask_next();
   }
   const auto message = parse_message(h, is_twin_, Clock::now());
   if (!message) return;
@@ -189,6 +199,7 @@ void KernelMirror::read_again_soon() {
   again_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     is_again_due_ = false;
+    if (next_ != nullptr) return static_cast<void>(must_repeat_ = true);  // another began meanwhile
     begin_reading();
   });
 }
@@ -232,7 +243,12 @@ void KernelMirror::ask_next() {
   if (sendto(socket_->fd(), &request, request.header.nlmsg_len, 0, reinterpret_cast<sockaddr*>(&kernel),
              sizeof kernel) >= 0)
     return;
-  next_.reset();  // no memory for so short a message; the kernel may have some later
+  give_up_reading();
+}
+
+// No memory for so short a message, or for the answer; the kernel may have some later.
+void KernelMirror::give_up_reading() {
+  next_.reset();
   must_repeat_ = true;
   if (events_.on_network) read_again_soon();
 }

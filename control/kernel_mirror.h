@@ -66,6 +66,7 @@ class KernelMirror {
   void read_again_soon();
   void begin_reading();
   void ask_next();
+  void give_up_reading();
   void end_reading();
   void tell_neighbors(const KernelState& before);
 

@@ -41,6 +41,7 @@ KernelSide::KernelSide(boost::asio::io_context& io, DataPlane& data_plane, Publi
 }
 
 lb::Result<void> KernelSide::start() {
+  if (auto done = follow_twins(); !done) return done;
   on_published();
   return {};
 }
@@ -67,7 +68,7 @@ lb::Result<void> KernelSide::follow_twins() {
     writer_.emplace(std::move(*writer));
     tick();
   }
-  const bool is_other = twins != twins_;
+  const bool is_other = twins != twins_ || mirror_ == nullptr;  // the latter: it could not be opened the last time
   give_addresses(twins);
   twins_ = std::move(twins);
   if (!is_other) return {};
@@ -94,6 +95,17 @@ void KernelSide::give_addresses(const std::map<LinkIndex, std::string>& twins) {
   for (const auto& [link, own] : wanted)
     if (!given_.contains({link, own})) log_error(writer_->add_address(link, own));
   given_ = std::move(wanted);
+}
+
+// The kernel flushes IPv6 addresses of a link that goes down, and leaves it to others to give them again.
+void KernelSide::give_again() {
+  for (const auto& [index, link] : mirror_->state().links()) {
+    const bool was_up = std::exchange(was_up_[index], link.is_up);
+    if (!link.is_up || was_up) continue;
+    for (const auto& [of, own] : given_)
+      if (of == index && std::ranges::count(mirror_->state().addresses(), KernelAddress{of, own}) == 0)
+        log_error(writer_->add_address(of, own));
+  }
 }
 
 // ---- towards the workers ----
@@ -194,6 +206,7 @@ void KernelSide::on_neighbor_routes(const NeighborRoutes& routes) {
 }
 
 void KernelSide::on_network() {
+  give_again();
   if (std::exchange(is_network_due_, true)) return;
   network_timer_.expires_at(std::max(network_sent_ + kNetworkEvery, Clock::now() + std::chrono::milliseconds(1)));
   network_timer_.async_wait([this](const boost::system::error_code& error) {

@@ -69,6 +69,7 @@ class KernelSide {
   [[nodiscard]] lb::Result<void> follow_twins();
   void log_error(const lb::Result<void>& done);
   void give_addresses(const std::map<LinkIndex, std::string>& twins);
+  void give_again();
   void keep(const NextHopKey& key);
   void tick();
   void take_wanted(const dataplane::Wanted& w);
@@ -85,6 +86,7 @@ class KernelSide {
   std::map<LinkIndex, std::string> twins_;                // followed
   std::map<LinkIndex, lb::InterfaceId> ids_;              // of the generation that runs
   std::set<std::pair<LinkIndex, lb::Prefix>> given_;      // addresses of the file that the twins have got
+  std::map<LinkIndex, bool> was_up_;                      // the followed links, when last looked at
   std::shared_ptr<const NextHopIndex> index_;             // of the generation that runs
   std::unordered_map<NextHopKey, lb::NextHopId> beside_;  // since then, the short way; none: gone
   std::vector<std::pair<NextHopKey, bool>> neighbors_to_send_;

@@ -119,6 +119,7 @@ void Reloader::load_and_compile(const Sources& now, std::uint64_t generation) {
   if (keeps_socket_) loaded->model.control.socket = running->model.control.socket;
   if (loaded->text == running->text) {
     return on_control([this, warnings = warnings_of(*loaded)] {
+      is_next_generation_ |= is_tried_next_;
       finish({.generation = publisher_.generation(), .messages = warnings});
       become_idle();
     });
