@@ -107,6 +107,7 @@ Tap::~Tap() {
 
 std::size_t Tap::read(std::span<std::uint8_t> room) noexcept {
   const ssize_t n = ::read(fd_, room.data(), room.size());
+  if (n < 0 && errno == EBADFD) is_gone_ = true;
   return n > 0 ? static_cast<std::size_t>(n) : 0;
 }
 

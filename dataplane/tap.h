@@ -18,9 +18,11 @@ class Tap {
   /// Makes device `name`, gives it the MAC and MTU, and brings it up. It has no addresses. Needs CAP_NET_ADMIN.
   [[nodiscard]] static lb::Result<Tap> open(const std::string& name, const lb::MacAddress& mac, std::uint16_t mtu);
 
-  Tap(Tap&& other) noexcept : fd_(std::exchange(other.fd_, -1)), name_(std::move(other.name_)) {}
+  Tap(Tap&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), is_gone_(other.is_gone_), name_(std::move(other.name_)) {}
   Tap& operator=(Tap&& other) noexcept {
     std::swap(fd_, other.fd_);
+    std::swap(is_gone_, other.is_gone_);
     std::swap(name_, other.name_);
     return *this;
   }
@@ -34,6 +36,10 @@ class Tap {
   /// False: the kernel did not take it (the device is down, or no memory).
   bool write(std::span<const std::uint8_t> frame) noexcept;
 
+  /// Somebody has removed the device, as a read() found. No other ever comes by this one, and a poll would return at
+  /// once.
+  [[nodiscard]] bool is_gone() const noexcept { return is_gone_; }
+
   /// To poll for frames to read.
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -42,6 +48,7 @@ class Tap {
   Tap(int fd, std::string name) noexcept : fd_(fd), name_(std::move(name)) {}
 
   int fd_ = -1;
+  bool is_gone_ = false;
   std::string name_;
 };
 

@@ -45,40 +45,66 @@ void Twin::stop() {
 }
 
 lb::Result<void> Twin::add(const std::vector<Device>& all) {
-  const std::scoped_lock lock(mutex_);
-  std::vector<std::unique_ptr<Link>> made;
+  std::vector<std::pair<Device, Tap>> made;
   for (const Device& d : all) {
-    if (Link* known = find(d.interface)) {
-      if (known->device == d) continue;
+    auto lock = stop_turns();
+    Link* known = find(d.interface);
+    const bool is_there = known != nullptr && !known->tap.is_gone();
+    lock.unlock();
+    if (!is_there) {
+      auto tap = Tap::open(d.name, d.mac, d.mtu);
+      if (!tap) return std::unexpected(tap.error());
+      made.emplace_back(d, std::move(*tap));
+    } else if (known->device != d) {
       if (auto done = known->tap.set(d.mac, d.mtu); !done) return done;
+      lock.lock();
       known->device = d;
-      continue;
     }
-    auto tap = Tap::open(d.name, d.mac, d.mtu);
-    if (!tap) return std::unexpected(tap.error());
-    made.push_back(std::make_unique<Link>(Link{d, std::move(*tap), {}, {}, {}}));
   }
-  std::ranges::move(made, std::back_inserter(links_));
+  const auto lock = stop_turns();
+  for (auto& [device, tap] : made) {
+    if (Link* gone = find(device.interface)) {
+      gone->device = device;
+      gone->tap = std::move(tap);  // they change places: the old one is closed after the lock
+    } else {
+      links_.push_back(std::make_unique<Link>(device, std::move(tap)));
+    }
+  }
   return {};
 }
 
 void Twin::keep(const std::vector<Device>& all) {
-  const std::scoped_lock lock(mutex_);
-  std::erase_if(links_, [&](const auto& link) {
-    return std::ranges::none_of(all, [&](const Device& d) { return d.interface == link->device.interface; });
+  std::vector<std::unique_ptr<Link>> removed;
+  const auto lock = stop_turns();
+  const auto rest = std::ranges::stable_partition(links_, [&](const auto& link) {
+    return std::ranges::find(all, link->device.interface, &Device::interface) != all.end();
   });
+  std::ranges::move(rest, std::back_inserter(removed));
+  links_.erase(rest.begin(), rest.end());
 }
 
 Twin::Counts Twin::counts(lb::InterfaceId interface) const {
-  const std::scoped_lock lock(mutex_);
+  const auto lock = stop_turns();
   const Link* link = find(interface);
   if (link == nullptr) return {};
-  return {link->to_kernel.get(), link->from_kernel.get(), link->refused.get(), true};
+  return {link->to_kernel.get(), link->from_kernel.get(), link->refused.get(), true, link->tap.is_gone()};
 }
 
 bool Twin::is_empty() const {
-  const std::scoped_lock lock(mutex_);
+  const auto lock = stop_turns();
   return links_.empty();
+}
+
+// A mutex goes to whoever asks first, and the thread asks again at once.
+std::unique_lock<std::mutex> Twin::stop_turns() const {
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  std::unique_lock lock(mutex_);
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
+  return lock;
+}
+
+void Twin::give_way() const noexcept {
+  while (waiting_.load(std::memory_order_relaxed) > 0) std::this_thread::yield();
 }
 
 Twin::Link* Twin::find(lb::InterfaceId interface) const noexcept {
@@ -94,6 +120,7 @@ void Twin::run() noexcept {
   keep_off(avoid_);
   unsigned quiet_turns = kEagerTurns;
   while (!stopping_.load(std::memory_order_acquire)) {
+    give_way();
     quiet_turns = turn() > 0 ? 0 : quiet_turns + 1;
     if (quiet_turns > 0 || is_blocked_) wait(quiet_turns < kEagerTurns ? kEagerNs : kPatienceNs);
   }
@@ -141,10 +168,14 @@ void Twin::wait(long patience_ns) noexcept {
   if (!is_blocked_) {
     const std::scoped_lock lock(mutex_);
     for (const auto& link : links_)
-      if (count < kMostPolled) polled[count++] = {link->tap.fd(), POLLIN, 0};
+      if (count < kMostPolled && !link->tap.is_gone()) polled[count++] = {link->tap.fd(), POLLIN, 0};
   }
   const timespec patience{0, is_blocked_ ? kEagerNs : patience_ns};
   ppoll(polled.data(), count, &patience, nullptr);
+  // An error is no frame, and would be there again at once: a device that is going, until a read() says that it is
+  // gone.
+  const auto has_error = [](const pollfd& p) { return (p.revents & (POLLERR | POLLNVAL)) != 0; };
+  if (std::any_of(polled.data(), polled.data() + count, has_error)) ppoll(nullptr, 0, &patience, nullptr);
 }
 
 }  // namespace weir::dataplane

@@ -13,11 +13,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <optional>
+#include <thread>
 
 #include "tests/support/packet.h"
 
@@ -243,6 +247,44 @@ TEST_F(RunningTwin, AddsAndRemovesDevicesWhileItRuns) {
   // A worker that does not know yet may still send there.
   ASSERT_TRUE(rings_[0].to_twin->push({kServers}, Bytes(60)));
   EXPECT_TRUE(soon([&] { return rings_[0].to_twin->is_empty(); }));
+}
+
+TEST_F(RunningTwin, LeavesADeviceAloneThatSomebodyRemovedUntilItIsAddedAgain) {
+  ASSERT_EQ(std::system("ip link del uplink"), 0);
+  EXPECT_TRUE(soon([&] { return twin_->counts(kUplink).is_gone; }));
+  EXPECT_FALSE(twin_->counts(kServers).is_gone);
+  const std::clock_t before = std::clock();  // of all threads; this one sleeps
+  usleep(200'000);
+  EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC / 10) << "the thread polls what can only fail";
+
+  const auto added = twin_->add(devices_);
+  ASSERT_TRUE(added) << added.error().message;
+  EXPECT_FALSE(twin_->counts(kUplink).is_gone);
+  const KernelSocket uplink("uplink");
+  const Bytes frame = packet().eth("02:00:00:00:01:00").ipv4("192.0.2.1", "192.0.2.2").udp(1, 2).bytes();
+  ASSERT_TRUE(rings_of(kUplink).to_twin->push({kUplink}, frame));
+  std::optional<Bytes> got;
+  EXPECT_TRUE(soon([&] { return got || (got = uplink.receive()); }));
+  EXPECT_EQ(got, frame);
+  EXPECT_TRUE(uplink.send(frame));
+  EXPECT_EQ(from_kernel(kUplink, 1), std::vector<Bytes>{frame});
+}
+
+TEST_F(RunningTwin, LetsControlInWhileItIsBusy) {
+  std::atomic<bool> is_over{false};
+  std::thread worker([&] {
+    const Bytes frame(60, 0x11);
+    while (!is_over) static_cast<void>(rings_[0].to_twin->push({kUplink}, frame));
+  });
+  auto longest = steady_clock::duration::zero();
+  for (int i = 0; i < 50; ++i) {
+    const auto began = steady_clock::now();
+    EXPECT_TRUE(twin_->counts(kUplink).exists);
+    longest = std::max(longest, steady_clock::now() - began);
+  }
+  is_over = true;
+  worker.join();
+  EXPECT_LT(longest, std::chrono::milliseconds(500));
 }
 
 }  // namespace
