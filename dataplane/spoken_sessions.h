@@ -1,10 +1,13 @@
-// The BGP connections on which the kernel has spoken, told by the segments that it sends: what belongs to one of them
-// goes by a token bucket of its own, where a flood to port 179 cannot follow. Nobody outside can add one: the kernel
-// answers a SYN with SYN and ACK, and a segment of no connection with a RST, and neither counts.
+// The BGP connections on which the kernel speaks, told by the segments that it sends: what belongs to one of them goes
+// by a token bucket of its own, where a flood to port 179 cannot follow. A segment counts if it has data. A handshake
+// has none, and whoever completes one that the daemon behind the kernel does not care to answer has gained nothing; a
+// BGP daemon answers those that it is configured to talk to. The kernel's FIN or RST ends it: whoever was answered in
+// order to be refused is forgotten.
 //
 // One for all workers: the one that sends the kernel's frames need not be the one that receives the answers. Slots of
 // one atomic word each, hash and presence in one; a lost race or a collision costs a session its bucket until its next
-// segment, nothing else.
+// segment with data (a keepalive will do), nothing else. A session that ended without a word keeps its slot until
+// another needs it.
 #pragma once
 
 #include <array>
@@ -25,9 +28,11 @@ class SpokenSessions {
 
   /// A segment that the kernel sends to or from port 179.
   void sent(const lb::Packet& p) noexcept {
-    if ((p.tcp_flags & (lb::kTcpSyn | lb::kTcpRst)) != 0) return;
+    if ((p.tcp_flags & lb::kTcpSyn) != 0) return;
     const std::uint64_t tag = tag_of(p.destination, p.destination_port, p.source, p.source_port);
     std::atomic<std::uint64_t>* const two = &slots_[tag % kSlots & ~std::size_t{1}];
+    if ((p.tcp_flags & (lb::kTcpFin | lb::kTcpRst)) != 0) return forget(two, tag);
+    if (p.payload_length == 0) return;
     for (std::size_t i = 0; i < 2; ++i)
       if (two[i].load(std::memory_order_relaxed) == tag) return;
     const std::size_t free = two[0].load(std::memory_order_relaxed) == 0 ? 0 : 1;
@@ -42,6 +47,14 @@ class SpokenSessions {
 
  private:
   static constexpr std::size_t kSlots = 4096;  // 32 KiB, for hundreds of sessions
+
+  // Only if it is still that session's: another worker may have put another there.
+  static void forget(std::atomic<std::uint64_t>* two, std::uint64_t tag) noexcept {
+    for (std::size_t i = 0; i < 2; ++i) {
+      std::uint64_t expected = tag;
+      two[i].compare_exchange_strong(expected, 0, std::memory_order_relaxed);
+    }
+  }
 
   [[nodiscard]] std::uint64_t tag_of(const lb::Address& peer, lb::be16 peer_port, const lb::Address& own,
                                      lb::be16 own_port) const noexcept {

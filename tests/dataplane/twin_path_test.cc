@@ -151,13 +151,13 @@ TEST_F(TwinPath, KeepsSessionsApartFromAFloodToTheirPort) {
   const auto from_peer = [&](std::uint16_t port, std::uint8_t flags) {
     return from_client().ipv4(kRouter, kUplinkAddress, {.ttl = 1}).tcp(port, 179, flags);
   };
-  const auto by_kernel = [&](std::uint16_t port, std::uint8_t flags) {
-    static_cast<void>(inject(interface("uplink"),
-                             to_client().ipv4(kUplinkAddress, kRouter, {.ttl = 1}).tcp(179, port, flags).bytes()));
+  const auto by_kernel = [&](std::uint16_t port, std::uint8_t flags, std::string_view data = "") {
+    const auto segment = to_client().ipv4(kUplinkAddress, kRouter, {.ttl = 1}).tcp(179, port, flags).payload(data);
+    static_cast<void>(inject(interface("uplink"), segment.bytes()));
   };
   const auto punted = [&](lb::Event e) { return counters().counted(e); };
 
-  // The handshake: the kernel's SYN-ACK says nothing yet, since it answers every SYN.
+  // The handshake says nothing yet, since the kernel answers every SYN; nor does an ACK to a stranger's data.
   arrive(from_peer(4000, kSyn));
   by_kernel(4000, kSyn | kAck);
   arrive(from_peer(4000, kAck));
@@ -168,6 +168,8 @@ TEST_F(TwinPath, KeepsSessionsApartFromAFloodToTheirPort) {
 
   // Others are not known by that, nor by a RST.
   by_kernel(4001, kRst | kAck);
+  EXPECT_EQ(punted(lb::Event::kPuntedBgpNew), 2u);
+  by_kernel(4000, kPsh | kAck, "open");
   arrive(from_peer(4001, kAck));
   EXPECT_EQ(punted(lb::Event::kPuntedBgpNew), 3u);
 
@@ -186,6 +188,27 @@ TEST_F(TwinPath, KeepsSessionsApartFromAFloodToTheirPort) {
 TEST_F(TwinPath, SendsAFirstPacketWhenItsNeighbourIsKnown) {
   arrive(to_waiting(5000));
   EXPECT_THAT(loop(), ::testing::IsEmpty());
+// Whoever the daemon answers only to refuse has a connection's bucket no longer than the connection.
+TEST_F(TwinPath, ForgetsASessionWhenTheKernelEndsIt) {
+  dataplane::SpokenSessions sessions({1, 2});
+  path_.share(&sessions);
+  const auto by_kernel = [&](std::uint8_t flags, std::string_view data) {
+    const auto segment = to_client().ipv4(kUplinkAddress, kClient).tcp(179, 4000, flags).payload(data);
+    static_cast<void>(inject(interface("uplink"), segment.bytes()));
+  };
+  const auto is_known = [&] {
+    const auto before = counters().counted(lb::Event::kPuntedBgp);
+    arrive(from_client().ipv4(kClient, kUplinkAddress).tcp(4000, 179, kAck));
+    return counters().counted(lb::Event::kPuntedBgp) > before;
+  };
+  for (const std::uint8_t end : Bytes{kFin | kAck, kRst, kFin | kPsh | kAck}) {
+    by_kernel(kPsh | kAck, "open");
+    EXPECT_TRUE(is_known());
+    by_kernel(end, end == kRst ? "" : "notification");
+    EXPECT_FALSE(is_known());
+  }
+}
+
   EXPECT_EQ(counters().held.get(), 1u);
   ASSERT_EQ(io_.wanted.size(), 1u);
   EXPECT_EQ(io_.wanted[0].interface, interface("servers"));
