@@ -45,6 +45,10 @@ class FrameRing {
     // Twice: what is left at the end may have to be skipped, and then is shorter than the record.
     return has_room(tail_.load(std::memory_order_relaxed), 2 * record_size(length));
   }
+  /// Whether half of it or more is free. For frames that are to leave the rest to others.
+  [[nodiscard]] bool is_half_free() noexcept {
+    return has_room(tail_.load(std::memory_order_relaxed), (mask_ + 1) / 2);
+  }
   /// False, and nothing changes, when there is no room for it.
   bool push(const Meta& meta, std::span<const std::uint8_t> frame) noexcept {
     const std::uint64_t tail = tail_.load(std::memory_order_relaxed);

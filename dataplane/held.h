@@ -33,11 +33,11 @@ class HeldFrames {
   };
 
   [[nodiscard]] bool is_empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] bool has(lb::NextHopId next_hop, const lb::Address& destination) const noexcept {
+    return count(next_hop, destination) > 0;
+  }
   [[nodiscard]] bool has_room(lb::NextHopId next_hop, const lb::Address& destination) const noexcept {
-    std::size_t same = 0;
-    for (std::size_t i = 0; i < size_; ++i)
-      if (entries_[i].next_hop == next_hop && entries_[i].destination == destination) ++same;
-    return size_ < kMost && same < kMostEach;
+    return size_ < kMost && count(next_hop, destination) < kMostEach;
   }
   /// has_room() said so.
   void add(const Entry& e) noexcept { entries_[size_++] = e; }
@@ -52,6 +52,13 @@ class HeldFrames {
   }
 
  private:
+  [[nodiscard]] std::size_t count(lb::NextHopId next_hop, const lb::Address& destination) const noexcept {
+    std::size_t same = 0;
+    for (std::size_t i = 0; i < size_; ++i)
+      if (entries_[i].next_hop == next_hop && entries_[i].destination == destination) ++same;
+    return same;
+  }
+
   std::array<Entry, kMost> entries_;
   std::size_t size_ = 0;
 };

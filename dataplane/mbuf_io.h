@@ -17,6 +17,7 @@
 
 #include "dataplane/capture.h"
 #include "dataplane/counters.h"
+#include "dataplane/punt.h"
 #include "dataplane/side_rings.h"
 #include "dataplane/tsan.h"
 #include "lb/ids.h"
@@ -109,9 +110,10 @@ class MbufIo {
     return f->hash.rss;
   }
 
-  /// To the interface's twin, as a copy. False, and the frame stays: the ring is full.
-  [[nodiscard]] bool punt(lb::InterfaceId interface, Frame f) noexcept {
-    if (beside_ == nullptr || !beside_->to_twin->push({interface}, {data(f), length(f)})) return false;
+  /// To the interface's twin, as a copy. False, and the frame stays: the ring has no room for this class.
+  [[nodiscard]] bool punt(lb::InterfaceId interface, lb::PuntClass c, Frame f) noexcept {
+    if (beside_ == nullptr || (gives_way(c) && !beside_->to_twin->is_half_free())) return false;
+    if (!beside_->to_twin->push({interface}, {data(f), length(f)})) return false;
     rte_pktmbuf_free(f);
     return true;
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dataplane/counters.h"
+#include "dataplane/punt.h"
 #include "dataplane/side_rings.h"
 #include "lb/ids.h"
 #include "lb/owner.h"
@@ -73,8 +74,8 @@ class MemoryIo {
     handed_over.push_back({to, f});
   }
   [[nodiscard]] static lb::PortIndex port(Frame f) noexcept { return f->port; }
-  bool punt(lb::InterfaceId interface, Frame f) noexcept {
-    if (punted.size() == most_punted) return false;
+  bool punt(lb::InterfaceId interface, lb::PuntClass c, Frame f) noexcept {
+    if (punted.size() >= (gives_way(c) ? most_punted / 2 : most_punted)) return false;
     punted.push_back({interface, f});
     return true;
   }
@@ -101,7 +102,7 @@ class MemoryIo {
     Frame frame;
   };
   std::vector<Punted> punted;
-  std::size_t most_punted = SIZE_MAX;  // fewer: a twin that is behind
+  std::size_t most_punted = SIZE_MAX;  // fewer: a twin that is behind; half of it for what gives way
   std::vector<Wanted> wanted;
   std::vector<VipClaim> claims;
   std::size_t most_made = SIZE_MAX;  // fewer: a pool that runs dry

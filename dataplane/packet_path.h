@@ -871,7 +871,7 @@ class PacketPath {
       std::memmove(w.data + tag, w.data, kMacs);
       w.data = Io::reshape(w.frame, tag, Io::length(w.frame) - static_cast<std::size_t>(tag));
     }
-    if (!io_.punt(w.in_id, w.frame)) return drop(w, lb::DropReason::kTwinFull);
+    if (!io_.punt(w.in_id, punt_class, w.frame)) return drop(w, lb::DropReason::kTwinFull);
     w.exit = Exit::kGone;
     tracer_.punted(punt_class);
     counters_.punted.add();
@@ -883,11 +883,13 @@ class PacketPath {
 
   // ---- held: what waits for a neighbour that the kernel is asked for ----
 
-  // Whether a packet to this next hop may wait. Asks for the next hop either way: who is not held will come again.
+  // Whether a packet to this next hop may wait. Asks for the next hop, held or not (who is not will come again), unless
+  // one that waits has asked already.
   bool can_hold(const Walk& w) noexcept {
     if (!out_interface(w).has_twin) return false;
     const lb::Address& destination = destination_of(w);
-    if (wants_.take(now_.ns)) io_.want({w.next_hop_id, w.next_hop.interface(), destination});
+    if (!held_.has(w.next_hop_id, destination) && wants_.take(now_.ns))
+      io_.want({w.next_hop_id, w.next_hop.interface(), destination});
     return held_.has_room(w.next_hop_id, destination);
   }
   const lb::Address& destination_of(const Walk& w) const noexcept {
@@ -933,6 +935,7 @@ class PacketPath {
 
   void send_held(const Held& h, lb::NextHopWord hop) noexcept {
     const lb::InterfaceEntry& out = snapshot_->interfaces[index(hop.interface())];
+    if (h.ip_length > out.mtu) return drop_held(h, lb::DropReason::kMtu);  // another interface than it was held for
     const std::uint16_t link = lb::link_length(out.vlan);
     std::uint8_t* start = Io::reshape(h.frame, h.ip_offset - link, std::size_t{link} + h.ip_length);
     if (start == nullptr) return drop_held(h, lb::DropReason::kMtu);  // as in send()

@@ -25,11 +25,17 @@ class PuntBuckets {
   }
 
  private:
-  // A quarter of a second's at once: the ring to the twin holds all of them, if they are small.
+  // A quarter of a second's at once. The ring to the twin does not hold all of that: see gives_way().
 #define WEIR_BUCKET(symbol, name, rate, help) lb::TokenBucket(rate, (rate) / 4),
   std::array<lb::TokenBucket, lb::kPuntClasses.size()> buckets_{LB_PUNT_CLASSES(WEIR_BUCKET)};
 #undef WEIR_BUCKET
 };
+
+/// Takes no more than half of the ring to the twin, so that a burst of it leaves room for BFD and ARP: the classes
+/// whose buckets hold more bytes than the ring, and which anyone can fill.
+[[nodiscard]] constexpr bool gives_way(lb::PuntClass c) noexcept {
+  return c == lb::PuntClass::kOwn || c == lb::PuntClass::kTransit;
+}
 
 /// How a packet of this class is counted: sent to the kernel, or over the bucket.
 [[nodiscard]] constexpr lb::Event punted_event(lb::PuntClass c) noexcept {

@@ -81,7 +81,7 @@ class BenchIo {
     over_count_ = 0;
   }
   [[nodiscard]] static lb::PortIndex port(Frame f) noexcept { return lb::PortIndex{f->port}; }
-  [[nodiscard]] bool punt(lb::InterfaceId, Frame) noexcept { return false; }
+  [[nodiscard]] bool punt(lb::InterfaceId, lb::PuntClass, Frame) noexcept { return false; }
   [[nodiscard]] Frame make(std::size_t) noexcept { return nullptr; }
   void want(const Wanted&) noexcept {}
   void claimed(const VipClaim&) noexcept {}
@@ -147,8 +147,8 @@ class World {
         counters_(must(WorkerCounters::create())),
         table_(must(FlowTable::create({v6 ? 1000 : std::max(kMaxFlows, flows), v6 ? kMaxFlows : 1000},
                                       {random_(), random_()}))),
-        tables_(
-            must(RteTables::create({.vips = 64, .endpoints = 1024, .addresses = 64, .routes = 1024, .routes6 = 1024}, SOCKET_ID_ANY))),
+        tables_(must(RteTables::create(
+            {.vips = 64, .endpoints = 1024, .addresses = 64, .routes = 1024, .routes6 = 1024}, SOCKET_ID_ANY))),
         compiled_(must(control::Compiler({kUplinkMac, kServersMac}).compile(make_model(), 1))),
         owners_(workers, lb::HashKey{random_(), random_()}),
         steering_(owners_, 0, {false, false}),

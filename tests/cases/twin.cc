@@ -417,7 +417,7 @@ conntrack: {capacity: 4096, wide_capacity: 4096}
 interfaces:
   - {name: uplink, port: p0, mac: "02:00:00:00:01:00", addresses: [198.51.100.1/24, "2001:db8:1::1/64"], twin: true}
   - {name: servers, port: p0, vlan: 100, mac: "02:00:00:00:02:00", addresses: [10.0.0.1/24, "fd00::1/64"], twin: true}
-  - {name: plain, port: p0, vlan: 300, mac: "02:00:00:00:04:00", addresses: [10.3.0.1/24]}
+  - {name: plain, port: p0, vlan: 300, mac: "02:00:00:00:04:00", mtu: 1000, addresses: [10.3.0.1/24]}
 routes:
   - {to: 192.0.2.0/24, via: 198.51.100.254}
   - {to: "2001:db8:2::/64", via: "2001:db8:1::fe"}

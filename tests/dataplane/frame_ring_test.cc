@@ -54,6 +54,17 @@ TEST(FrameRing, RefusesWhatDoesNotFitAndGoesOn) {
   EXPECT_TRUE(ring->push({pushed, 0}, frame_of(pushed, 1400))) << "what was taken makes room";
 }
 
+TEST(FrameRing, SaysWhetherHalfOfItIsFree) {
+  auto ring = *Ring::create(kBytes, "a ring");
+  std::size_t taken = 0;
+  for (; ring->is_half_free(); ++taken) ASSERT_TRUE(ring->push({taken, 0}, frame_of(taken, 1000)));
+  EXPECT_GE(taken, kBytes / 2 / 1040);
+  EXPECT_LE(taken, kBytes / 2 / 1000 + 1);
+  EXPECT_TRUE(ring->push({taken, 0}, frame_of(taken, 1000))) << "the other half is for others";
+  EXPECT_EQ(ring->pop(2, [](const Meta&, auto) {}), 2u);
+  EXPECT_TRUE(ring->is_half_free()) << "as of now, not of the last look";
+}
+
 // Lengths of every kind against the ring's end, with a slow consumer and a fast one.
 TEST(FrameRing, TwoThreadsLoseAndMixUpNothing) {
   auto ring = *Ring::create(kBytes, "a ring");

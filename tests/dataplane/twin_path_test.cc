@@ -127,11 +127,17 @@ TEST_F(TwinPath, CountsWhatControlMadeAsGenerated) {
 // ---- to the kernel ----
 
 TEST_F(TwinPath, DropsWhatTheTwinHasNoRoomFor) {
-  io_.most_punted = 2;
+  io_.most_punted = 4;  // half of it for pings
   for (int i = 0; i < 5; ++i) arrive(from_client().ipv4(kClient, kUplinkAddress).icmp_echo(1, 1));
   EXPECT_EQ(io_.punted.size(), 2u);
   EXPECT_EQ(counters().punted.get(), 2u);
   EXPECT_EQ(counters().dropped(DropReason::kTwinFull), 3u);
+  // What is left is for those who cannot wait.
+  const auto bfd = from_client().ipv4("198.51.100.254", kUplinkAddress, {.ttl = 255}).udp(49152, 3784);
+  for (int i = 0; i < 3; ++i) arrive(bfd);
+  EXPECT_EQ(io_.punted.size(), 4u);
+  EXPECT_EQ(counters().counted(lb::Event::kPuntedRouting), 2u);
+  EXPECT_EQ(counters().dropped(DropReason::kTwinFull), 4u);
 }
 
 TEST_F(TwinPath, SaysFromWhichInterfaceItCame) {
@@ -161,15 +167,14 @@ TEST_F(TwinPath, KeepsSessionsApartFromAFloodToTheirPort) {
   arrive(from_peer(4000, kSyn));
   by_kernel(4000, kSyn | kAck);
   arrive(from_peer(4000, kAck));
-  EXPECT_EQ(punted(lb::Event::kPuntedBgpNew), 2u);
   by_kernel(4000, kAck);
+  EXPECT_EQ(punted(lb::Event::kPuntedBgpNew), 2u);
+  by_kernel(4000, kPsh | kAck, "open");
   arrive(from_peer(4000, kAck));
   EXPECT_EQ(punted(lb::Event::kPuntedBgp), 1u);
 
   // Others are not known by that, nor by a RST.
   by_kernel(4001, kRst | kAck);
-  EXPECT_EQ(punted(lb::Event::kPuntedBgpNew), 2u);
-  by_kernel(4000, kPsh | kAck, "open");
   arrive(from_peer(4001, kAck));
   EXPECT_EQ(punted(lb::Event::kPuntedBgpNew), 3u);
 
@@ -183,11 +188,6 @@ TEST_F(TwinPath, KeepsSessionsApartFromAFloodToTheirPort) {
   EXPECT_EQ(counters().dropped(DropReason::kPuntBgp), 1u) << "which has an end too";
 }
 
-// ---- held ----
-
-TEST_F(TwinPath, SendsAFirstPacketWhenItsNeighbourIsKnown) {
-  arrive(to_waiting(5000));
-  EXPECT_THAT(loop(), ::testing::IsEmpty());
 // Whoever the daemon answers only to refuse has a connection's bucket no longer than the connection.
 TEST_F(TwinPath, ForgetsASessionWhenTheKernelEndsIt) {
   dataplane::SpokenSessions sessions({1, 2});
@@ -209,6 +209,11 @@ TEST_F(TwinPath, ForgetsASessionWhenTheKernelEndsIt) {
   }
 }
 
+// ---- held ----
+
+TEST_F(TwinPath, SendsAFirstPacketWhenItsNeighbourIsKnown) {
+  arrive(to_waiting(5000));
+  EXPECT_THAT(loop(), ::testing::IsEmpty());
   EXPECT_EQ(counters().held.get(), 1u);
   ASSERT_EQ(io_.wanted.size(), 1u);
   EXPECT_EQ(io_.wanted[0].interface, interface("servers"));
@@ -243,6 +248,15 @@ TEST_F(TwinPath, SendsByTheInterfaceWhereTheNeighbourIsFound) {
                      .tcp(5000, 8080, kSyn)
                      .bytes()},
                 loop());
+}
+
+TEST_F(TwinPath, DropsWhatTheInterfaceWhereTheNeighbourIsFoundCannotTake) {
+  arrive(to_waiting(5000).filler(1200));
+  EXPECT_EQ(counters().held.get(), 1u);
+  resolve_waiting("plain");
+  EXPECT_THAT(loop(), ::testing::IsEmpty());
+  EXPECT_EQ(counters().held.get(), 0u);
+  EXPECT_EQ(counters().dropped(DropReason::kMtu), 1u);
 }
 
 TEST_F(TwinPath, GivesUpAfterASecond) {
@@ -298,11 +312,18 @@ TEST_F(TwinPath, HoldsNoMoreThanItsBudget) {
   }
   EXPECT_EQ(counters().held.get(), 64u);
   EXPECT_EQ(counters().dropped(DropReason::kNeighUnresolved), 2u + 100 - 61);
-  EXPECT_EQ(io_.wanted.size(), 105u) << "each packet asks, held or not";
+  EXPECT_EQ(io_.wanted.size(), 101u) << "each neighbour is asked for, held or not; once while a packet waits";
 }
 
 TEST_F(TwinPath, AsksNoMoreThanAThousandTimesASecond) {
-  for (int i = 0; i < 2'000; ++i) arrive(to_waiting(static_cast<std::uint16_t>(5000 + i)));
+  const auto reply_to = [&](const std::string& client) {
+    arrive(from_client().ipv4(client, kWeb).tcp(5000, 80, kSyn));
+    arrive(from_server().ipv4("10.0.0.5", client).tcp(8080, 5000, kSyn | kAck));
+  };
+  for (int i = 0; i < 64; ++i) reply_to(fmt::format("198.51.100.{}", 100 + i));
+  EXPECT_EQ(io_.wanted.size(), 64u);
+  // No room to hold these, so each of them asks.
+  for (int i = 0; i < 2'000; ++i) reply_to("198.51.100.99");
   EXPECT_EQ(io_.wanted.size(), 1'000u);
 }
 
