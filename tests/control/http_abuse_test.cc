@@ -70,7 +70,7 @@ TEST_P(HttpAbuse, HeadersThatDripAndNeverEnd) {
 TEST_P(HttpAbuse, HeadersAndBodiesWithoutEnd) {
   std::atomic<bool> is_over = false;
   std::vector<std::thread> attackers;
-  for (const std::string& start : {"GET / HTTP/1.1\r\nHost: w\r\nX: ", "GET /",
+  for (const std::string start : {"GET / HTTP/1.1\r\nHost: w\r\nX: ", "GET /",
                                   "POST /v1/reload HTTP/1.1\r\nHost: w\r\n"
                                   "Transfer-Encoding: chunked\r\n\r\n"})
     attackers.emplace_back([&, start] {
