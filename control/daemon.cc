@@ -88,6 +88,15 @@ std::string where_workers_run(const DataPlane& data_plane) {
   return fmt::format("{} workers on cores {}", cores.size(), fmt::join(cores, ", "));
 }
 
+// What operators drained before the last stop.
+std::vector<Drain> kept_drains(const config::Model& m) {
+  auto kept = load_drains(m.control.state_dir, std::time(nullptr));
+  if (!kept.problem.empty()) spdlog::error("{}", kept.problem);
+  if (!kept.drains.empty())
+    spdlog::info("{} drained by command; `weir show drains` lists them", plural(kept.drains.size(), "backend"));
+  return std::move(kept.drains);
+}
+
 // A number for each worker that grows with every loop.
 std::vector<std::uint64_t> loops_of(const DataPlane& data_plane) {
   std::vector<std::uint64_t> loops;
@@ -148,12 +157,7 @@ int run_daemon(const RunOptions& options) {
   Compiler compiler((*data_plane)->port_macs());
   const dataplane::RteTables& tables = (*data_plane)->tables();
   compiler.set_table_room(tables.route_capacity4(), tables.route_capacity6());
-  Overlay overlay;
-  auto drains = load_drains(loaded->model.control.state_dir, std::time(nullptr));
-  if (!drains.problem.empty()) spdlog::error("{}", drains.problem);
-  if (!drains.drains.empty())
-    spdlog::info("{} drained by command; `weir show drains` lists them", plural(drains.drains.size(), "backend"));
-  overlay.drains = std::move(drains.drains);
+  Overlay overlay{.drains = kept_drains(loaded->model)};
   auto compiled = compiler.compile(loaded->model, 1, overlay);
   if (!compiled) return stop_with(kExitRefused, options.config_file + ": " + compiled.error().message);
   Publisher publisher(io, **data_plane);

@@ -131,7 +131,8 @@ json::array twins_of(const Running& r, const config::Port& port) {
     rows.push_back(json::object{{"interface", interfaces[i].name},
                                 {"to_kernel", counts.to_kernel},
                                 {"from_kernel", counts.from_kernel},
-                                {"refused", counts.refused}});
+                                {"refused", counts.refused},
+                                {"is_gone", counts.is_gone}});
   }
   return rows;
 }
